@@ -1,0 +1,7 @@
+"""Wide layers without wide matrices: learned butterflies (LDL) and randomly permuted parameters (RPP)."""
+
+from ldlrpp import kernels
+
+__version__ = "0.1.0.dev0"
+
+__all__ = ["kernels"]

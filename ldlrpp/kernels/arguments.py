@@ -1,0 +1,101 @@
+"""Checks of the kernels' arguments: each names the argument, what it got and what it wants."""
+
+import operator
+
+import numpy as np
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def float_array(name, value, dtype=None):
+    """Return ``value`` as an ndarray of float32 or float64, without a copy (of ``dtype``, where one is given)."""
+    if hasattr(value, "__cuda_array_interface__"):
+        raise TypeError(
+            f"{name} must be a NumPy array: the kernels run on the CPU, got {type(value).__name__} on a GPU"
+        )
+    array = np.asarray(value)
+    if array.dtype not in _FLOATS:
+        raise TypeError(f"{name} must have dtype float32 or float64, got {array.dtype}")
+    if dtype is not None and array.dtype != dtype:
+        raise TypeError(f"{name} must have dtype {dtype} like the other arrays, got {array.dtype}")
+    return array
+
+
+def check_shape(name, array, shape, names):
+    """Raise unless ``array.shape`` is ``shape``, where None fits any length; ``names`` are those of the axes."""
+    if len(array.shape) != len(shape) or any(
+        want is not None and got != want for got, want in zip(array.shape, shape, strict=True)
+    ):
+        wanted = ", ".join(axis if want is None else f"{axis}={want}" for want, axis in zip(shape, names, strict=True))
+        raise ValueError(f"{name} must have shape ({wanted}), got {array.shape}")
+
+
+def positive_int(name, value, maximum=None):
+    """Return ``value`` as an int of 1 or more (and at most ``maximum``)."""
+    number = _integer(name, value)
+    if number < 1 or (maximum is not None and number > maximum):
+        limit = "" if maximum is None else f" and at most {maximum}"
+        raise ValueError(f"{name} must be at least 1{limit}, got {number}")
+    return number
+
+
+def power_of_two(name, value):
+    """Return ``value`` as an int that is a power of two."""
+    number = positive_int(name, value)
+    if number & (number - 1):
+        raise ValueError(f"{name} must be a power of two, got {number}")
+    return number
+
+
+def seed_uint64(name, value):
+    """Return ``value`` as a ``np.uint64``."""
+    number = _integer(name, value)
+    if not 0 <= number < 2**64:
+        raise ValueError(f"{name} must be from 0 to 2**64 - 1, got {number}")
+    return np.uint64(number)
+
+
+def float_dtype(name, value):
+    """Return ``value`` as the dtype float32 or float64."""
+    dtype = np.dtype(value)
+    if dtype not in _FLOATS:
+        raise TypeError(f"{name} must be float32 or float64, got {dtype}")
+    return dtype
+
+
+def positive_number(name, value):
+    """Return ``value`` as a finite float above zero."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    if not 0 < number < float("inf"):
+        raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+    return number
+
+
+def output(out, shape, dtype, inputs):
+    """Return the array that a kernel should write for the argument ``out``: ``out`` itself where it can serve.
+
+    A fresh array stands in where ``out`` is None or shares memory with an input; the caller copies back.
+    """
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
+    if out.dtype != dtype:
+        raise TypeError(f"out must have dtype {dtype} like the other arrays, got {out.dtype}")
+    if out.shape != shape:
+        raise ValueError(f"out must have shape {shape}, got {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writeable, got a read-only array")
+    if out.flags.c_contiguous and not any(np.may_share_memory(out, array) for array in inputs):
+        return out
+    return np.empty(shape, dtype)
+
+
+def _integer(name, value):
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None

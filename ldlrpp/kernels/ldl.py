@@ -1,0 +1,281 @@
+"""Public functions of the LDL layer: arguments are checked here, once."""
+
+import numpy as np
+
+from ldlrpp.kernels import arguments, ldl_cpu
+
+
+def ldl_init(width, *, init="orthogonal", gain=1.0, random_state=None, dtype=np.float32):
+    """Draw initial parameters of an LDL layer.
+
+    Parameters
+    ----------
+    width : int
+        Width N of the layer, a power of two.
+    init : {'orthogonal', 'normal'}, default='orthogonal'
+        'orthogonal' makes every 2×2 mix a rotation or a reflection by a uniform random angle: the layer, ``gain``
+        aside, keeps the length of its input exactly. 'normal' draws every weight with standard deviation 1/√2, which
+        keeps the variance on average.
+    gain : float, default=1.0
+        Value of every entry of ``scale``; √2 makes up for a relu that follows.
+    random_state : None, int or numpy.random.Generator, default=None
+        Source of the random numbers, as taken by `numpy.random.default_rng`.
+    dtype : {numpy.float32, numpy.float64}, default=numpy.float32
+        Type of the parameters.
+
+    Returns
+    -------
+    weights : ndarray of shape (log2 N, 2, N)
+        Stage s mixes position p with position p XOR N / 2^(s+1): ``weights[s, 0, p]`` is its own weight, ``weights[s,
+        1, p]`` the other's.
+    scale : ndarray of shape (N,)
+        Factor of every output.
+    bias : ndarray of shape (N,)
+        Zeros.
+
+    Raises
+    ------
+    ValueError
+        If ``width`` is not a power of two, ``init`` is neither of the two or ``gain`` is not above zero.
+    TypeError
+        If ``width`` is not an integer or ``dtype`` is neither of the two.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ldlrpp import kernels
+    >>> weights, scale, bias = kernels.ldl_init(8, random_state=0, dtype=np.float64)
+    >>> weights.shape
+    (3, 2, 8)
+    >>> matrix = kernels.ldl_dense(weights, scale)
+    >>> bool(np.allclose(matrix @ matrix.T, np.eye(8)))
+    True
+    """
+    width = arguments.power_of_two("width", width)
+    gain = arguments.positive_number("gain", gain)
+    dtype = arguments.float_dtype("dtype", dtype)
+    rng = np.random.default_rng(random_state)
+    n_stages = width.bit_length() - 1
+    if init == "normal":
+        weights = rng.standard_normal((n_stages, 2, width), dtype=dtype)
+        weights *= dtype.type(np.sqrt(0.5))
+    elif init == "orthogonal":
+        weights = np.empty((n_stages, 2, width), dtype)
+        for s in range(n_stages):
+            # (own or other, block, first or second half, position in the half)
+            stage = weights[s].reshape(2, 2**s, 2, width >> (s + 1))
+            angle = rng.uniform(0, 2 * np.pi, stage.shape[1::2])
+            sign = rng.choice([-1.0, 1.0], angle.shape)
+            stage[0, :, 0] = np.cos(angle)
+            stage[1, :, 0] = np.sin(angle)
+            stage[0, :, 1] = sign * np.cos(angle)
+            stage[1, :, 1] = -sign * np.sin(angle)
+    else:
+        raise ValueError(f"init must be 'orthogonal' or 'normal', got {init!r}")
+    return weights, np.full(width, gain, dtype), np.zeros(width, dtype)
+
+
+def ldl_forward(x, weights, scale, bias, *, out=None):
+    """Apply an LDL layer to a batch.
+
+    From z = x, stage after stage, s = 0 … log2 N − 1, with h = N / 2^(s+1)::
+
+        z[p] = weights[s, 0, p] · z[p] + weights[s, 1, p] · z[p XOR h]      for every position p
+
+    and y = scale · z + bias. This is the recursion "split into halves, mix them elementwise, recurse on both,
+    concatenate" of the less dense layer, or a butterfly factorisation with decreasing stride followed by a diagonal
+    and a bias.
+
+    Parameters
+    ----------
+    x : ndarray of shape (batch, N)
+        Input, float32 or float64, of any memory layout; N is a power of two.
+    weights : ndarray of shape (log2 N, 2, N)
+        Weights of the stages, of the dtype of ``x``, like all that follow.
+    scale : ndarray of shape (N,)
+        Factor of every output.
+    bias : ndarray of shape (N,)
+        Added to every output.
+    out : ndarray of shape (batch, N), default=None
+        Where to write the result; may be ``x``.
+
+    Returns
+    -------
+    y : ndarray of shape (batch, N)
+        The result, ``out`` itself where it was given. A row does not depend on its batch nor on the number of
+        threads, to the last bit.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit or N is not a power of two.
+    TypeError
+        If an array is not float32 or float64, or the dtypes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ldlrpp import kernels
+    >>> weights = np.array([[[1.0, 2.0], [3.0, 4.0]]])
+    >>> kernels.ldl_forward(np.array([[10.0, 100.0]]), weights, np.ones(2), np.zeros(2))
+    array([[310., 240.]])
+    """
+    x = _batch("x", x)
+    weights, scale = _parameters(weights, scale, x.dtype, x.shape[1])
+    bias = _vector("bias", bias, x)
+    y = arguments.output(out, x.shape, x.dtype, (x, weights, scale, bias))
+    ldl_cpu.forward(x.T, weights, scale, bias, y.T)
+    if out is None or y is out:
+        return y
+    out[...] = y
+    return out
+
+
+def ldl_backward(grad_y, x, weights, scale):
+    """Gradients of a loss with respect to the input and the parameters of `ldl_forward`.
+
+    Parameters
+    ----------
+    grad_y : ndarray of shape (batch, N)
+        Gradient of the loss with respect to the layer's output.
+    x : ndarray of shape (batch, N)
+        The input that the layer was applied to.
+    weights : ndarray of shape (log2 N, 2, N)
+        Weights of the stages.
+    scale : ndarray of shape (N,)
+        Factor of every output.
+
+    Returns
+    -------
+    grad_x : ndarray of shape (batch, N)
+        Gradient with respect to ``x``.
+    grad_weights : ndarray of shape (log2 N, 2, N)
+        Gradient with respect to ``weights``, summed over the batch, like those that follow.
+    grad_scale : ndarray of shape (N,)
+        Gradient with respect to ``scale``.
+    grad_bias : ndarray of shape (N,)
+        Gradient with respect to ``bias``.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit or N is not a power of two.
+    TypeError
+        If an array is not float32 or float64, or the dtypes differ.
+
+    Notes ----- Nothing of the forward pass is kept: the stages are computed again, tile by tile. Gradients do not
+    depend on the number of threads, to the last bit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ldlrpp import kernels
+    >>> weights = np.array([[[1.0, 2.0], [3.0, 4.0]]])
+    >>> grads = kernels.ldl_backward(np.array([[1.0, 0.0]]), np.array([[10.0, 100.0]]), weights, np.ones(2))
+    >>> grads[0]
+    array([[1., 3.]])
+    >>> grads[1]
+    array([[[ 10.,   0.],
+            [100.,   0.]]])
+    """
+    x = _batch("x", x)
+    grad_y = _batch("grad_y", grad_y)
+    if grad_y.shape != x.shape or grad_y.dtype != x.dtype:
+        raise ValueError(
+            f"grad_y must have the shape and dtype of x, {x.shape} {x.dtype}, got {grad_y.shape} {grad_y.dtype}"
+        )
+    weights, scale = _parameters(weights, scale, x.dtype, x.shape[1])
+    grad_x = np.empty(x.shape, x.dtype)
+    grad_weights = np.empty(weights.shape, x.dtype)
+    grad_scale = np.empty_like(grad_weights, shape=scale.shape)
+    grad_bias = np.empty_like(grad_scale)
+    ldl_cpu.backward(grad_y.T, x.T, weights, scale, grad_x.T, grad_weights, grad_scale, grad_bias)
+    return grad_x, grad_weights, grad_scale, grad_bias
+
+
+def ldl_dense(weights, scale):
+    """The dense matrix that an LDL layer applies.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (log2 N, 2, N)
+        Weights of the stages, float32 or float64.
+    scale : ndarray of shape (N,)
+        Factor of every output.
+
+    Returns
+    -------
+    matrix : ndarray of shape (N, N)
+        M with ``ldl_forward(x, weights, scale, bias) == x @ M + bias`` up to rounding.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit or N is not a power of two.
+    TypeError
+        If an array is not float32 or float64, or the dtypes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ldlrpp import kernels
+    >>> kernels.ldl_dense(np.array([[[1.0, 2.0], [3.0, 4.0]]]), np.ones(2))
+    array([[1., 4.],
+           [3., 2.]])
+    """
+    scale = arguments.float_array("scale", scale)
+    arguments.check_shape("scale", scale, (None,), ("N",))
+    identity = np.eye(len(scale), dtype=scale.dtype)
+    return ldl_forward(identity, weights, scale, np.zeros_like(scale))
+
+
+def ldl_n_parameters(width):
+    """Number of parameters of an LDL layer: 2·N·log2 N weights, N scales and N biases.
+
+    Parameters
+    ----------
+    width : int
+        Width N of the layer, a power of two.
+
+    Returns
+    -------
+    n_parameters : int
+        The count.
+
+    Raises
+    ------
+    ValueError
+        If ``width`` is not a power of two.
+    TypeError
+        If ``width`` is not an integer.
+
+    Examples
+    --------
+    >>> from ldlrpp import kernels
+    >>> kernels.ldl_n_parameters(1024)
+    22528
+    """
+    width = arguments.power_of_two("width", width)
+    return 2 * width * (width.bit_length() - 1) + 2 * width
+
+
+def _batch(name, value):
+    """A (batch, N) array whose transpose the kernel can take: contiguous one way or the other."""
+    array = arguments.float_array(name, value)
+    arguments.check_shape(name, array, (None, None), ("batch", "N"))
+    arguments.power_of_two(f"the width {name}.shape[1]", array.shape[1])
+    return array if array.flags.c_contiguous or array.flags.f_contiguous else np.ascontiguousarray(array)
+
+
+def _vector(name, value, x):
+    array = arguments.float_array(name, value, x.dtype)
+    arguments.check_shape(name, array, (x.shape[1],), ("N",))
+    return np.ascontiguousarray(array)
+
+
+def _parameters(weights, scale, dtype, width):
+    weights = arguments.float_array("weights", weights, dtype)
+    arguments.check_shape("weights", weights, (width.bit_length() - 1, 2, width), ("log2 N", "2", "N"))
+    scale = arguments.float_array("scale", scale, dtype)
+    arguments.check_shape("scale", scale, (width,), ("N",))
+    return np.ascontiguousarray(weights), np.ascontiguousarray(scale)

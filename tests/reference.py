@@ -1,0 +1,156 @@
+"""The mathematics in the plainest NumPy and Python; nothing here comes from ldlrpp.
+
+Applied to absolute values the same functions bound the rounding error of any order of the same operations: see
+`assert_close`.
+"""
+
+import numpy as np
+
+# --- LDL -------------------------------------------------------------------------------------------------------------
+
+
+def ldl_stages(x, weights):
+    """The inputs of all stages, and the output of the last."""
+    width = x.shape[1]
+    position = np.arange(width)
+    z = [x]
+    for s, stage in enumerate(weights):
+        half = width // 2 ** (s + 1)
+        z.append(stage[0] * z[-1] + stage[1] * z[-1][:, position ^ half])
+    return z
+
+
+def ldl_forward(x, weights, scale, bias):
+    return scale * ldl_stages(x, weights)[-1] + bias
+
+
+def ldl_recursion(x, weights, scale, bias):
+    """The less dense layer as first written down: split, mix, recurse on both halves, concatenate."""
+    width = x.shape[1]
+    if width == 1:
+        return x * scale + bias
+    half = width // 2
+    in1, in2 = x[:, :half], x[:, half:]
+    w11, w12 = weights[0][0, :half], weights[0][1, :half]
+    w22, w21 = weights[0][0, half:], weights[0][1, half:]
+    y1 = in1 * w11 + in2 * w12
+    y2 = in1 * w21 + in2 * w22
+    rest = weights[1:]
+    return np.concatenate(
+        [
+            ldl_recursion(y1, [w[:, :half] for w in rest], scale[:half], bias[:half]),
+            ldl_recursion(y2, [w[:, half:] for w in rest], scale[half:], bias[half:]),
+        ],
+        axis=1,
+    )
+
+
+def ldl_backward(grad_y, x, weights, scale):
+    width = x.shape[1]
+    position = np.arange(width)
+    z = ldl_stages(x, weights)
+    grad_scale, grad_bias = (grad_y * z[-1]).sum(axis=0), grad_y.sum(axis=0)
+    grad_weights = np.empty_like(weights)
+    grad = grad_y * scale
+    for s in reversed(range(len(weights))):
+        other = position ^ (width // 2 ** (s + 1))
+        grad_weights[s, 0] = (grad * z[s]).sum(axis=0)
+        grad_weights[s, 1] = (grad * z[s][:, other]).sum(axis=0)
+        grad = weights[s, 0] * grad + (weights[s, 1] * grad)[:, other]
+    return grad, grad_weights, grad_scale, grad_bias
+
+
+# --- RPP -------------------------------------------------------------------------------------------------------------
+
+
+def rpp_matrix(hidden, permutation):
+    """The wide matrix, column by column; permutation (k, m, n)."""
+    k, _, n = permutation.shape
+    columns = [hidden[permutation[h, :, j], j] for h in range(k) for j in range(n)]
+    return np.stack(columns, axis=1)
+
+
+def rpp_forward(x, hidden, permutation, bias=0.0):
+    """``bias`` has a value for every output, or for every column."""
+    y = x @ rpp_matrix(hidden, permutation)
+    return y + np.resize(bias, y.shape[1])
+
+
+def rpp_backward(grad_y, x, hidden, permutation):
+    k, _, n = permutation.shape
+    grad_matrix = x.T @ grad_y
+    grad_hidden = np.zeros_like(hidden)
+    for h in range(k):
+        for j in range(n):
+            grad_hidden[permutation[h, :, j], j] += grad_matrix[:, h * n + j]
+    return grad_y @ rpp_matrix(hidden, permutation).T, grad_hidden, grad_y.sum(axis=0)
+
+
+# --- The permutation, in Python's integers ---------------------------------------------------------------------------
+
+
+def philox4x32(counter, key):
+    """Philox-4x32-10 of Salmon et al., 2011."""
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 % 2**32, (p0 >> 32) ^ c[3] ^ k[1], p0 % 2**32]
+        k = [(k[0] + 0x9E3779B9) % 2**32, (k[1] + 0xBB67AE85) % 2**32]
+    return c
+
+
+def key_words(n_words, seed, head, column):
+    words = []
+    while len(words) < n_words:
+        words += philox4x32((len(words) // 4, column, head, 0), (seed % 2**32, seed // 2**32))
+    return words[:n_words]
+
+
+def permutation(m, seed, head, column):
+    if m <= 64:
+        order = list(range(m))
+        for word, i in zip(key_words(m - 1, seed, head, column), range(m - 1, 0, -1), strict=True):
+            j = word * (i + 1) // 2**32
+            order[i], order[j] = order[j], order[i]
+        return np.array(order)
+    words = key_words(12 if m <= 512 else 8, seed, head, column)
+    b = 16
+    while b * b < m:
+        b += 16
+    a = -(-m // b)
+    values = feistel(np.arange(a * b), a, b, words)
+    order = values[:m]
+    while (order >= m).any():
+        order = np.where(order >= m, values[order], order)
+    return order
+
+
+def feistel(v, a, b, words, mix=True):
+    left, right = v // b, v % b
+    for t, word in enumerate(words):
+        source, modulus = (right, a) if t % 2 == 0 else (left, b)
+        f = (source * ((word % 2**16) | 1) + word // 2**16) % 2**16
+        if mix:
+            f ^= f >> 7
+            f = f * 40501 % 2**16
+        f = f * modulus // 2**16
+        if t % 2 == 0:
+            left = (left + f) % a
+        else:
+            right = (right + f) % b
+    return left * b + right
+
+
+# --- Comparison ------------------------------------------------------------------------------------------------------
+
+
+def assert_close(actual, expected, magnitude, n_operations):
+    """Compare with a result in float64, up to the rounding that ``actual``'s dtype allows.
+
+    ``magnitude`` is the expected result computed from absolute values: n operations in any order, with or without
+    fma, err by at most about n · eps · magnitude (Higham, Accuracy and Stability of Numerical Algorithms, ch. 3).
+    """
+    assert actual.shape == expected.shape
+    assert np.isfinite(actual).all()
+    excess = np.abs(actual - expected) - n_operations * np.finfo(actual.dtype).eps * magnitude
+    assert excess.max(initial=0) <= 0, f"error exceeds the bound by {excess.max()}"

@@ -1,0 +1,226 @@
+"""The RPP kernels against the reference and against the laws they obey."""
+
+import numba
+import numpy as np
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ldlrpp import kernels
+
+# (m, n, k): the two kinds of permutation, odd, prime, 2^k and 2^k ± 1, several blocks of columns, single columns and
+# permutations
+SHAPES = [
+    (1, 1, 1), (2, 1, 3), (3, 2, 1), (7, 3, 5), (16, 1, 1), (31, 10, 2), (64, 2, 3), (65, 1, 9), (127, 3, 4), (128, 5,
+    1), (129, 2, 2), (784, 10, 20), (1023, 1, 70), (1025, 3, 3),
+]  # fmt: skip
+BATCHES = [0, 1, 15, 17]
+
+
+def layer(m, n, k, batch, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    draw = lambda *shape: rng.uniform(-1, 1, shape).astype(dtype)  # noqa: E731
+    return draw(batch, m), draw(batch, k * n), draw(m, n), draw(k * n)
+
+
+def exact_permutation(m, n, k, seed):
+    columns = [[reference.permutation(m, seed, h, j) for j in range(n)] for h in range(k)]
+    return np.transpose(columns, (0, 2, 1))
+
+
+def check(m, n, k, batch, dtype, seed):
+    x, grad_y, hidden, bias = layer(m, n, k, batch, dtype, seed % 1000)
+    permutation = exact_permutation(m, n, k, seed)
+    exact = [a.astype(np.float64) for a in (grad_y, x, hidden)]
+    absolute = [np.abs(a) for a in exact]
+    for b in (bias, bias[:n], None):
+        y = kernels.rpp_forward(x, hidden, k, seed, b)
+        b64 = np.zeros(1) if b is None else b.astype(np.float64)
+        reference.assert_close(
+            y,
+            reference.rpp_forward(*exact[1:], permutation, b64),
+            reference.rpp_forward(*absolute[1:], permutation, np.abs(b64)),
+            m + 2,
+        )
+    grads = kernels.rpp_backward(grad_y, x, hidden, k, seed)
+    assert [a.dtype for a in (y, *grads)] == [dtype] * 4
+    expected, magnitudes = reference.rpp_backward(*exact, permutation), reference.rpp_backward(*absolute, permutation)
+    for grad, want, magnitude in zip(grads, expected, magnitudes, strict=True):
+        reference.assert_close(grad, want, magnitude, k * n + batch + k + 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_forward_and_backward_agree_with_the_reference(shape, batch, dtype, threads):
+    check(*shape, batch, dtype, seed=2**64 - 5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 200),
+    st.integers(1, 5),
+    st.integers(1, 7),
+    st.integers(0, 20),
+    st.sampled_from([np.float32, np.float64]),
+    st.integers(0, 2**64 - 1),
+)
+def test_any_shape_and_seed(m, n, k, batch, dtype, seed):
+    check(m, n, k, batch, dtype, seed)
+
+
+def test_backward_in_several_groups_of_columns():
+    # 2^22 / 70,000 inputs leave 56 columns a group
+    check(70_000, 2, 45, 2, np.float32, 3)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 4), (100, 3, 5), (784, 10, 3)], ids=str)
+def test_expand(shape):
+    m, n, k = shape
+    x, _, hidden, _ = layer(m, n, k, 9, np.float64)
+    matrix = kernels.rpp_expand(hidden, k, 7)
+    np.testing.assert_array_equal(matrix, reference.rpp_matrix(hidden, exact_permutation(m, n, k, 7)))
+    np.testing.assert_allclose(kernels.rpp_forward(x, hidden, k, 7), x @ matrix, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 4), (784, 10, 30)], ids=str)
+def test_backward_is_the_adjoint(shape):
+    m, n, k = shape
+    x, grad_y, hidden, _ = layer(m, n, k, 17, np.float64)
+    y = kernels.rpp_forward(x, hidden, k, 1)
+    grad_x, grad_hidden, _ = kernels.rpp_backward(grad_y, x, hidden, k, 1)
+    # y is linear in x and in hidden
+    np.testing.assert_allclose(np.vdot(grad_y, y), np.vdot(grad_x, x), rtol=1e-9)
+    np.testing.assert_allclose(np.vdot(grad_y, y), np.vdot(grad_hidden, hidden), rtol=1e-9)
+
+
+def test_gradients_are_central_differences():
+    x, grad_y, hidden, bias = layer(5, 2, 3, 4, np.float64)
+    grads = kernels.rpp_backward(grad_y, x, hidden, 3, 11)
+    for array, grad in zip((x, hidden, bias), grads, strict=True):
+        for index in np.ndindex(array.shape):
+            value, step, outputs = array[index], 1e-6, []
+            for sign in (1, -1):
+                array[index] = value + sign * step
+                outputs.append(np.vdot(grad_y, kernels.rpp_forward(x, hidden, 3, 11, bias)))
+            array[index] = value
+            assert (outputs[0] - outputs[1]) / (2 * step) == pytest.approx(grad[index], rel=1e-7, abs=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_results_do_not_depend_on_threads(dtype):
+    x, grad_y, hidden, bias = layer(784, 10, 40, 50, dtype)
+    results = []
+    before = numba.get_num_threads()
+    for n in (1, 2, before):
+        numba.set_num_threads(n)
+        results.append([kernels.rpp_forward(x, hidden, 40, 5, bias), *kernels.rpp_backward(grad_y, x, hidden, 40, 5)])
+    numba.set_num_threads(before)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_constant_input_gives_every_permutation_of_a_column_the_same_output():
+    hidden = kernels.rpp_init(100, 4, random_state=0, dtype=np.float64)
+    y = kernels.rpp_forward(np.ones((1, 100)), hidden, 6, 3).reshape(6, 4)
+    np.testing.assert_allclose(y, np.tile(hidden.sum(axis=0), (6, 1)), rtol=1e-12, atol=1e-12)
+
+
+def test_any_memory_layout(tmp_path):
+    x, grad_y, hidden, bias = layer(100, 3, 4, 20, np.float32)
+    copies = [a.copy() for a in (x, grad_y, hidden, bias)]
+    expected = kernels.rpp_forward(x, hidden, 4, 5, bias)
+    expected_grads = kernels.rpp_backward(grad_y, x, hidden, 4, 5)
+
+    def strided(a):
+        wide = np.zeros([2 * n for n in a.shape], a.dtype)
+        view = wide[tuple(slice(None, None, 2) for _ in a.shape)]
+        view[...] = a
+        return view
+
+    def read_only(a):
+        path = tmp_path / f"{id(a)}.npy"
+        np.save(path, a)
+        return np.load(path, mmap_mode="r")
+
+    for convert in (np.asfortranarray, strided, read_only):
+        y = kernels.rpp_forward(convert(x), convert(hidden), 4, 5, convert(bias))
+        np.testing.assert_array_equal(y, expected)
+        grads = kernels.rpp_backward(convert(grad_y), convert(x), convert(hidden), 4, 5)
+        # the sum over the batch that makes grad_bias follows the memory order
+        for a, b in zip(grads[:2], expected_grads[:2], strict=True):
+            np.testing.assert_array_equal(a, b)
+    out = np.full((20, 12), np.nan, np.float32)
+    for target in (out, np.asfortranarray(out), strided(out)):
+        assert kernels.rpp_forward(x, hidden, 4, 5, bias, out=target) is target
+        np.testing.assert_array_equal(target, expected)
+    for a, b in zip((x, grad_y, hidden, bias), copies, strict=True):
+        np.testing.assert_array_equal(a, b)
+    square = np.ascontiguousarray(x[:, :12])
+    small = np.ascontiguousarray(hidden[:12])
+    wanted = kernels.rpp_forward(square, small, 4, 5)
+    np.testing.assert_array_equal(kernels.rpp_forward(square, small, 4, 5, out=square), wanted)
+
+
+def test_init():
+    hidden = kernels.rpp_init(400, 50, gain=2.0, random_state=0)
+    assert hidden.shape == (400, 50)
+    assert hidden.dtype == np.float32
+    assert hidden.flags.f_contiguous
+    assert hidden.std() == pytest.approx(0.1, rel=0.03)
+
+
+X = np.zeros((3, 8), np.float32)
+W = np.zeros((8, 2), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: kernels.rpp_forward(X[0], W, 2, 0), ValueError, r"x must have shape \(batch, m\), got \(8,\)"),
+        (lambda: kernels.rpp_forward(X, W[:4], 2, 0), ValueError, r"hidden must have shape \(m=8, n\), got \(4, 2\)"),
+        (lambda: kernels.rpp_forward(X, W[:, :0], 2, 0), ValueError, r"columns hidden\.shape\[1\] must be at least 1"),
+        (
+            lambda: kernels.rpp_forward(X[:, :0], W[:0], 2, 0),
+            ValueError,
+            r"inputs hidden\.shape\[0\] must be at least 1",
+        ),
+        (
+            lambda: kernels.rpp_forward(X, W.astype(float), 2, 0),
+            TypeError,
+            "hidden must have dtype float32 .* got float64",
+        ),
+        (lambda: kernels.rpp_forward(X.astype(complex), W, 2, 0), TypeError, "x must have dtype .* got complex128"),
+        (lambda: kernels.rpp_forward(X, W, 0, 0), ValueError, "n_permutations must be at least 1, got 0"),
+        (lambda: kernels.rpp_forward(X, W, 2.0, 0), TypeError, "n_permutations must be an integer, got 2.0"),
+        (lambda: kernels.rpp_forward(X, W, 2, -1), ValueError, r"seed must be from 0 to 2\*\*64 - 1, got -1"),
+        (lambda: kernels.rpp_forward(X, W, 2, 2**64), ValueError, "seed must be from 0"),
+        (lambda: kernels.rpp_forward(X, W, 2, float("nan")), TypeError, "seed must be an integer, got nan"),
+        (
+            lambda: kernels.rpp_forward(X, W, 2, 0, np.zeros(3, np.float32)),
+            ValueError,
+            r"bias must have shape \(4,\).*\(2,\).*got \(3,\)",
+        ),
+        (lambda: kernels.rpp_forward(X, W, 2, 0, out=X), ValueError, r"out must have shape \(3, 4\), got \(3, 8\)"),
+        (
+            lambda: kernels.rpp_backward(X, X, W, 2, 0),
+            ValueError,
+            r"grad_y must have shape \(batch=3, k·n=4\), got \(3, 8\)",
+        ),
+        (lambda: kernels.rpp_backward(X[:2, :4], X, W, 2, 0), ValueError, r"grad_y must have shape \(batch=3, k·n=4\)"),
+        (lambda: kernels.rpp_expand(W[0], 2, 0), ValueError, r"hidden must have shape \(m, n\), got \(2,\)"),
+        (lambda: kernels.rpp_init(0, 2), ValueError, "n_inputs must be at least 1 and at most 1073741824, got 0"),
+        (lambda: kernels.rpp_init(3, 2, gain=0), ValueError, "gain must be a finite number above 0, got 0"),
+        (
+            lambda: kernels.rpp_permutation(2**31, 1, 1, 0),
+            ValueError,
+            "n_inputs must be .* at most 1073741824, got 2147483648",
+        ),
+        (lambda: kernels.rpp_permutation(3, None, 1, 0), TypeError, "n_columns must be an integer, got None"),
+    ],
+)
+def test_errors_name_the_argument(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
