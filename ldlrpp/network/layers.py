@@ -1,0 +1,154 @@
+"""Layers: plain owners of parameters, with a forward and a backward.
+
+Every layer has
+
+``n_inputs``, ``n_outputs``
+    Its widths.
+``parameters``
+    Dict of its arrays, by name. Optimisers change them in place.
+``decayed``
+    The names of those that weight decay applies to.
+``n_parameters``
+    Their number, all of them together.
+``forward(x, out)``
+    Writes the output for ``x`` (n_inputs, batch) into ``out`` (n_outputs, batch).
+``backward(grad_y, x, gradients, grad_x)``
+    Overwrites the arrays of ``gradients`` (same names and shapes as ``parameters``) and ``grad_x`` (n_inputs, batch);
+    where ``grad_x`` is None the input needs no gradient. ``grad_y`` and ``x`` are left alone.
+
+A layer keeps nothing of a batch, so one network can serve several threads.
+"""
+
+import numpy as np
+
+from ldlrpp.kernels import ldl_cpu, ldl_init, rpp_cpu, rpp_init
+
+# Standard deviation of weights · √fan-in that keeps the variance through a layer and the activation after it.
+GAINS = {"identity": 1.0, "logistic": 1.0, "tanh": 5 / 3, "relu": np.sqrt(2.0)}
+
+
+class _Layer:
+    decayed = ()
+
+    @property
+    def n_parameters(self):
+        return sum(array.size for array in self.parameters.values())
+
+
+class Dense(_Layer):
+    """``y = weights @ x + bias``, weights of shape (n_outputs, n_inputs), Glorot-uniform at first."""
+
+    decayed = ("weights",)
+
+    def __init__(self, n_inputs, n_outputs, *, activation="identity", rng, dtype):
+        self.n_inputs, self.n_outputs = n_inputs, n_outputs
+        bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (n_inputs + n_outputs))
+        self.parameters = {
+            "weights": rng.uniform(-bound, bound, (n_outputs, n_inputs)).astype(dtype),
+            "bias": np.zeros(n_outputs, dtype),
+        }
+
+    def forward(self, x, out):
+        np.matmul(self.parameters["weights"], x, out=out)
+        out += self.parameters["bias"][:, np.newaxis]
+
+    def backward(self, grad_y, x, gradients, grad_x):
+        np.matmul(grad_y, x.T, out=gradients["weights"])
+        np.sum(grad_y, axis=1, out=gradients["bias"])
+        if grad_x is not None:
+            np.matmul(self.parameters["weights"].T, grad_y, out=grad_x)
+
+
+class LDL(_Layer):
+    """A butterfly of width N, the power of two that holds both n_inputs and n_outputs; its output is cut to n_outputs.
+
+    ``expansion`` says how n_inputs become N: 'repeat' takes them again and again from the first, 'pad' adds zeros. No
+    weight decays: the mixes start orthogonal, and shrinking each of log2 N stages shrinks their product
+    exponentially.
+    """
+
+    def __init__(
+        self, n_inputs, n_outputs, *, activation="identity", init="orthogonal", expansion="repeat", rng, dtype
+    ):
+        self.n_inputs, self.n_outputs, self.expansion = n_inputs, n_outputs, expansion
+        self.width = 1 << (max(n_inputs, n_outputs) - 1).bit_length()
+        weights, scale, bias = ldl_init(self.width, init=init, gain=GAINS[activation], random_state=rng, dtype=dtype)
+        self.parameters = {"weights": weights, "scale": scale, "bias": bias}
+
+    def forward(self, x, out):
+        wide = out if self.n_outputs == self.width else np.empty((self.width, x.shape[1]), x.dtype)
+        ldl_cpu.forward(self._expand(x), *self.parameters.values(), wide)
+        if wide is not out:
+            out[...] = wide[: self.n_outputs]
+
+    def backward(self, grad_y, x, gradients, grad_x):
+        if self.n_outputs < self.width:
+            cut = grad_y
+            grad_y = np.zeros((self.width, x.shape[1]), x.dtype)
+            grad_y[: self.n_outputs] = cut
+        direct = grad_x is not None and self.n_inputs == self.width
+        wide = grad_x if direct else np.empty((self.width, x.shape[1]), x.dtype)
+        ldl_cpu.backward(
+            grad_y,
+            self._expand(x),
+            self.parameters["weights"],
+            self.parameters["scale"],
+            wide,
+            gradients["weights"],
+            gradients["scale"],
+            gradients["bias"],
+        )
+        if grad_x is not None and not direct:
+            grad_x[...] = wide[: self.n_inputs]
+            if self.expansion == "repeat":
+                for start in range(self.n_inputs, self.width, self.n_inputs):
+                    copy = wide[start : start + self.n_inputs]
+                    grad_x[: len(copy)] += copy
+
+    def _expand(self, x):
+        if self.n_inputs == self.width:
+            return x
+        if self.expansion == "repeat":
+            return np.take(x, np.arange(self.width) % self.n_inputs, axis=0)
+        wide = np.zeros((self.width, x.shape[1]), x.dtype)
+        wide[: self.n_inputs] = x
+        return wide
+
+
+class RPP(_Layer):
+    """``n_permutations`` differently permuted copies of a hidden matrix (n_inputs, n_outputs / n_permutations).
+
+    ``bias`` is 'full' (a value for every output), 'shared' (one for every column of the hidden matrix) or 'none'.
+    """
+
+    decayed = ("hidden",)
+
+    def __init__(self, n_inputs, n_outputs, *, n_permutations, seed, bias="full", activation="identity", rng, dtype):
+        n_columns, rest = divmod(n_outputs, n_permutations)
+        if rest:
+            raise ValueError(f"n_permutations must divide the width {n_outputs}, got {n_permutations}")
+        self.n_inputs, self.n_outputs = n_inputs, n_outputs
+        self.n_permutations, self.seed = n_permutations, np.uint64(seed)
+        hidden = rpp_init(n_inputs, n_columns, gain=GAINS[activation], random_state=rng, dtype=dtype)
+        n_bias = {"full": n_outputs, "shared": n_columns, "none": 0}[bias]
+        self.parameters = {"hidden": hidden, "bias": np.zeros(n_bias, dtype)}
+
+    def forward(self, x, out):
+        rpp_cpu.forward(x, self.parameters["hidden"].T, self.n_permutations, self.seed, self.parameters["bias"], out)
+
+    def backward(self, grad_y, x, gradients, grad_x):
+        if grad_x is None:
+            grad_x = np.empty((0, x.shape[1]), x.dtype)
+        rpp_cpu.backward(
+            grad_y,
+            x,
+            self.parameters["hidden"].T,
+            self.n_permutations,
+            self.seed,
+            grad_x,
+            gradients["hidden"].T,
+        )
+        grad_bias = gradients["bias"]
+        if grad_bias.size:
+            # forward: out[c] += bias[c mod len(bias)]
+            grad_y.reshape(-1, len(grad_bias), x.shape[1]).sum(axis=(0, 2), out=grad_bias)
