@@ -1,0 +1,292 @@
+"""The estimators as scikit-learn's users meet them."""
+
+import pickle
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_friedman1, make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from ldlrpp import LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor
+from ldlrpp.network import Logistic, Softmax, epochs
+
+ESTIMATORS = [LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor]
+CLASSIFIERS = [LDLClassifier, RPPClassifier]
+SMALL = {LDLClassifier: (32,), LDLRegressor: (32,), RPPClassifier: (30,), RPPRegressor: (30,)}
+WIDE = {LDLClassifier: (256,), LDLRegressor: (256,), RPPClassifier: (300,), RPPRegressor: (300,)}
+
+unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@unconverged
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks([estimator() for estimator in ESTIMATORS])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    X = StandardScaler().fit_transform(X).astype(np.float32)
+    return train_test_split(X, y, stratify=y, random_state=0)
+
+
+@unconverged
+def test_ldl_in_a_pipeline_with_cross_validation_and_grid_search():
+    X, y = load_digits(return_X_y=True)
+    pipeline = make_pipeline(
+        StandardScaler(), LDLClassifier(hidden_layer_sizes=(1024, 1024), max_iter=20, random_state=0)
+    )
+    order = np.random.default_rng(0).permutation(len(X))
+    assert cross_val_score(pipeline, X[order], y[order], cv=4).mean() >= 0.96
+    search = GridSearchCV(pipeline, {"ldlclassifier__alpha": [1e-4, 1e-2]}, cv=3, n_jobs=2)
+    search.fit(X[order], y[order])
+    assert search.best_score_ >= 0.96
+    assert search.score(X, y) > 0.98
+
+
+@unconverged
+def test_rpp_is_near_the_dense_net_of_its_width(digits):
+    X_train, X_test, y_train, y_test = digits
+    common = {"hidden_layer_sizes": (1000, 1000), "max_iter": 25, "random_state": 0}
+    dense = MLPClassifier(**common).fit(X_train, y_train)
+    for bias in ("full", "shared", "none"):
+        rpp = RPPClassifier(n_permutations=100, bias=bias, **common).fit(X_train, y_train)
+        assert rpp.score(X_test, y_test) > dense.score(X_test, y_test) - 0.02
+        assert rpp.n_parameters_ < 0.03 * rpp.n_parameters_dense_
+    assert rpp.n_parameters_dense_ == sum(a.size for a in dense.coefs_ + dense.intercepts_)
+
+
+@unconverged
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_every_activation_and_solver_learns(estimator, activation, solver, digits):
+    X, _, y, _ = digits
+    rate = {"adam": 0.003, "sgd": 0.01}[solver]
+    model = estimator(
+        SMALL[estimator], activation=activation, solver=solver, learning_rate_init=rate, max_iter=15, random_state=0
+    )
+    model.fit(X, y)
+    assert len(model.loss_curve_) == model.n_iter_ == 15
+    assert model.loss_curve_[-1] < 0.7 * model.loss_curve_[0]
+    assert model.t_ == 15 * len(X)
+
+
+@unconverged
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_regression_and_classification_generalise(estimator, digits):
+    if issubclass(estimator, LDLRegressor | RPPRegressor):
+        X, y = make_friedman1(1000, noise=0.5, random_state=0)
+        X = StandardScaler().fit_transform(X)
+        X_train, X_test, y_train, y_test = train_test_split(X, (y - y.mean()) / y.std(), random_state=0)
+        wanted = 0.9
+    else:
+        X_train, X_test, y_train, y_test = digits
+        wanted = 0.94
+    model = estimator(WIDE[estimator], max_iter=100, alpha=0.1, random_state=0).fit(X_train, y_train)
+    assert model.score(X_test, y_test) > wanted
+
+
+@unconverged
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_random_state_repeats_a_fit(estimator, digits):
+    X, _, y, _ = digits
+    models = [estimator(SMALL[estimator], max_iter=2, random_state=s).fit(X, y) for s in (1, 1, 2)]
+    assert models[0].loss_curve_ == models[1].loss_curve_
+    np.testing.assert_array_equal(models[0].predict(X), models[1].predict(X))
+    assert models[0].loss_curve_ != models[2].loss_curve_
+
+
+@unconverged
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dtype_is_kept(estimator, dtype, digits):
+    X, _, y, _ = digits
+    model = estimator(SMALL[estimator], max_iter=2, random_state=0).fit(X.astype(dtype), y)
+    assert {a.dtype for a in model.network_.parameters()} == {np.dtype(dtype)}
+    output = getattr(model, "predict_proba", model.predict)(X.astype(np.float64))
+    assert output.dtype == dtype
+
+
+@unconverged
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_partial_fit_is_an_epoch_of_fit(estimator, digits):
+    X, _, y, _ = digits
+    whole = estimator(SMALL[estimator], max_iter=3, random_state=0).fit(X, y)
+    parts = estimator(SMALL[estimator], random_state=0)
+    for _ in range(3):
+        parts.partial_fit(X, y, **({"classes": np.arange(10)} if estimator in CLASSIFIERS else {}))
+    assert parts.loss_curve_ == whole.loss_curve_
+    np.testing.assert_array_equal(parts.predict(X), whole.predict(X))
+
+
+@unconverged
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("how", ["pickle", "joblib"])
+def test_a_saved_model_predicts_and_trains_on(estimator, how, digits, tmp_path):
+    X, _, y, _ = digits
+    model = estimator(SMALL[estimator], random_state=0)
+    model.partial_fit(X, y, **({"classes": np.arange(10)} if estimator in CLASSIFIERS else {}))
+    if how == "pickle":
+        restored = pickle.loads(pickle.dumps(model))
+    else:
+        joblib.dump(model, tmp_path / "model.joblib")
+        restored = joblib.load(tmp_path / "model.joblib")
+    np.testing.assert_array_equal(restored.predict(X), model.predict(X))
+    model.partial_fit(X, y)
+    restored.partial_fit(X, y)
+    assert restored.loss_curve_ == model.loss_curve_
+    np.testing.assert_array_equal(restored.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_partial_fit_wants_the_classes_first(classifier, digits):
+    X, _, y, _ = digits
+    model = classifier(SMALL[classifier], random_state=0)
+    with pytest.raises(ValueError, match="classes must be given at the first call of partial_fit, got None"):
+        model.partial_fit(X, y)
+    model.partial_fit(X[y < 5], y[y < 5], classes=np.arange(10))
+    assert model.predict_proba(X).shape == (len(X), 10)
+    with pytest.raises(ValueError, match="classes must stay"):
+        model.partial_fit(X, y, classes=np.arange(5))
+    with pytest.raises(ValueError, match=r"y must hold only the classes .* got \[77\]"):
+        model.partial_fit(X, np.where(y == 3, 77, y))
+
+
+@unconverged
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_kinds_of_labels(classifier, digits):
+    X, _, y, _ = digits
+    model = classifier(WIDE[classifier], max_iter=60, learning_rate_init=0.003, random_state=0)
+
+    names = np.array(["no", "yes"])[(y % 2)]
+    binary = clone(model).fit(X, names)
+    assert binary.classes_.tolist() == ["no", "yes"]
+    assert binary.out_activation_ == Logistic.activation
+    assert binary.n_outputs_ == 1
+    assert binary.score(X, names) > 0.95
+    np.testing.assert_array_equal(binary.predict(X) == "yes", binary.predict_proba(X)[:, 1] > 0.5)
+
+    many = clone(model).fit(X, y)
+    assert many.out_activation_ == Softmax.activation
+    np.testing.assert_allclose(many.predict_proba(X).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(many.predict(X), many.predict_proba(X).argmax(axis=1))
+
+    X2, Y2 = make_multilabel_classification(n_samples=300, n_classes=4, random_state=0)
+    labels = clone(model).fit(StandardScaler().fit_transform(X2), Y2)
+    assert labels.out_activation_ == Logistic.activation
+    assert np.mean(labels.predict(StandardScaler().fit_transform(X2)) == Y2) > 0.9
+
+
+@unconverged
+@pytest.mark.parametrize("regressor", [LDLRegressor, RPPRegressor])
+def test_several_targets(regressor, digits):
+    X, _, y, _ = digits
+    model = regressor(WIDE[regressor], max_iter=30, learning_rate_init=0.003, random_state=0)
+    model.fit(X, np.stack([y, -y, y % 2], axis=1))
+    assert model.predict(X).shape == (len(X), 3)
+    assert model.score(X, np.stack([y, -y, y % 2], axis=1)) > 0.5
+
+
+def test_counts_of_parameters(digits):
+    X, _, y, _ = digits
+    ldl = LDLClassifier((128, 100)).partial_fit(X, y, classes=np.arange(10))
+    butterfly = 2 * 128 * 7 + 2 * 128
+    assert ldl.n_parameters_ == 2 * butterfly + 101 * 10
+    assert ldl.n_parameters_dense_ == 65 * 128 + 129 * 100 + 101 * 10
+    for bias, n_bias in (("full", 90 + 60), ("shared", 30 + 20), ("none", 0)):
+        rpp = RPPClassifier((90, 60), n_permutations=3, bias=bias).partial_fit(X, y, classes=np.arange(10))
+        assert rpp.n_parameters_ == 64 * 30 + 90 * 20 + n_bias + 61 * 10
+
+
+@unconverged
+def test_options_of_the_layers_reach_them(digits):
+    X, _, y, _ = digits
+    normal = LDLClassifier(100, init="normal", input_expansion="pad", max_iter=1).fit(X, y)
+    layer = normal.network_.layers[0]
+    assert (layer.expansion, layer.width, layer.n_outputs) == ("pad", 128, 100)
+    rotation = layer.parameters["weights"][0].reshape(2, 2, 64)
+    assert np.abs(rotation[0, 0] ** 2 + rotation[1, 0] ** 2 - 1).max() > 0.1
+    rpp = RPPClassifier((100,), n_permutations=5, max_iter=1).fit(X, y)
+    assert rpp.network_.layers[0].parameters["hidden"].shape == (64, 20)
+    assert (
+        RPPClassifier((100,), max_iter=1, random_state=1).fit(X, y).network_.layers[0].seed
+        != rpp.network_.layers[0].seed
+    )
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (
+            RPPClassifier((100, 25), n_permutations=10),
+            "n_permutations must divide every width .* n_permutations=10 and .*25",
+        ),
+        (LDLClassifier((100, 0)), r"hidden_layer_sizes must be integers of 1 or more, got \(100, 0\)"),
+        (LDLClassifier((10.5,)), r"hidden_layer_sizes must be integers of 1 or more, got \(10\.5,\)"),
+        (LDLClassifier(activation="gelu"), "The 'activation' parameter of LDLClassifier must be"),
+        (LDLRegressor(init="zeros"), "The 'init' parameter of LDLRegressor must be"),
+        (RPPRegressor(bias=True), "The 'bias' parameter of RPPRegressor must be"),
+    ],
+)
+def test_errors_name_the_parameter(estimator, message, digits):
+    X, _, y, _ = digits
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(X, y)
+
+
+def test_training_ends_where_the_loss_does(digits, capsys):
+    X, _, y, _ = digits
+    model = LDLClassifier((32,), tol=10.0, n_iter_no_change=3, verbose=True, random_state=0).fit(X, y)
+    # the first epoch improves on nothing: infinity
+    assert model.n_iter_ == 5
+    printed = capsys.readouterr().out
+    assert "Iteration 5, loss = " in printed
+    assert "did not improve more than tol=10 for 3 consecutive epochs" in printed
+    with pytest.warns(ConvergenceWarning, match=r"Maximum iterations \(2\) reached"):
+        model.set_params(max_iter=2, tol=0.0, verbose=False).fit(X, y)
+    with pytest.warns(UserWarning, match="batch_size=5000 is larger than the 1347 samples"):
+        model.set_params(batch_size=5000).partial_fit(X, y)
+
+
+def test_training_that_diverges_says_so(digits):
+    X, _, y, _ = digits
+    with (
+        pytest.raises(ValueError, match="learning_rate_init may be too high"),
+        np.errstate(all="ignore"),
+    ):
+        LDLRegressor((32,), solver="sgd", learning_rate_init=1e30, random_state=0).partial_fit(X, y)
+
+
+def test_ctrl_c_keeps_the_model(digits, monkeypatch):
+    X, _, y, _ = digits
+
+    def interrupted(*args, **kwargs):
+        generator = epochs(*args, **kwargs)
+        yield next(generator)
+        yield next(generator)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ldlrpp.estimators.base.epochs", interrupted)
+    model = LDLClassifier((32,), random_state=0)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model.fit(X, y)
+    assert model.n_iter_ == 2
+    assert model.predict(X).shape == y.shape
+
+
+def test_importing_the_package_loads_no_optional_library():
+    code = "import sys, ldlrpp; print([m for m in ('matplotlib', 'cupy', 'numba_cuda', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
