@@ -1,0 +1,57 @@
+"""Print how RPP's permutations compare with random ones: python benchmarks/permutation_quality.py
+
+For every size, statistics of many columns in standard deviations from what random permutations give, and the most
+frequent step of a column beside that of NumPy's permutations. The tests check the same with fewer columns.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ldlrpp import kernels
+from ldlrpp.kernels import bijection
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+import permutation_statistics as statistics
+
+SIZES = (65, 81, 100, 129, 200, 257, 300, 400, 512, 513, 600, 784, 1000, 1024, 4096, 65536, 2**20)
+ENTRIES = 10_000_000
+MAX_COLUMNS = 20_000
+
+
+def main():
+    titles = (
+        "m",
+        "columns",
+        "pos × value",
+        "step, 1",
+        "step, 2",
+        "step, b",
+        "serial",
+        "fixed",
+        "(var)",
+        "agree",
+        "(var)",
+    )
+    print("".join(f"{title:>12}" for title in (*titles, "top step", "random's")))
+    for m in SIZES:
+        n_columns = max(4, min(MAX_COLUMNS, ENTRIES // m))
+        columns = np.ascontiguousarray(kernels.rpp_permutation(m, n_columns, 1, 2026)[0].T)
+        rng = np.random.default_rng(0)
+        n_random = min(n_columns, 2000)
+        random = np.array([rng.permutation(m) for _ in range(n_random)])
+        values = (
+            statistics.position_value_deviation(columns),
+            *(statistics.steps_deviation(columns, d) for d in (1, 2, bijection.feistel_sides(m)[1])),
+            statistics.serial_deviation(columns),
+            *statistics.poisson_deviations((columns == np.arange(m)).sum(axis=1)),
+            *statistics.poisson_deviations((columns[1:] == columns[:-1]).sum(axis=1)),
+            statistics.most_frequent_step(columns[:n_random]),
+            statistics.most_frequent_step(random),
+        )
+        print(f"{m:>12}{n_columns:>12}" + "".join(f"{value:>12.2f}" for value in values))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The examples run, and say what they should."""
+
+import gzip
+import importlib.util
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+@pytest.fixture
+def example(request):
+    spec = importlib.util.spec_from_file_location(request.param, EXAMPLES / f"{request.param}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def digits():
+    images, labels = load_digits(return_X_y=True)
+    return images.astype(np.uint8).reshape(-1, 8, 8), labels.astype(np.uint8)
+
+
+demo = pytest.mark.parametrize("example", ["fashion_mnist_rpp"], indirect=True)
+
+
+@demo
+@pytest.mark.filterwarnings("ignore:Solver produced non-finite")
+def test_the_rpp_demo_draws_five_lines_and_prints_a_table(example, digits, tmp_path, monkeypatch, capsys):
+    images, labels = digits
+    np.savez(tmp_path / "small.npz", x_train=images[:600], y_train=labels[:600])
+    picture = tmp_path / "picture.png"
+    drawn = []
+    monkeypatch.setattr(
+        sys, "argv", ["", "--data", str(tmp_path / "small.npz"), "--epochs", "3", "--output", str(picture)]
+    )
+    draw = example.draw
+    monkeypatch.setattr(example, "draw", lambda curves, *rest: (drawn.append(curves), draw(curves, *rest)))
+    example.main()
+    assert matplotlib.image.imread(picture).shape[2] == 4
+    assert [len(curve) for curve in drawn[0].values()] == [3] * 5
+    printed = capsys.readouterr().out
+    assert "small: 497 training and 103 test images of 64 pixels" in printed
+    for name, size in (
+        ("RPP", "22,650"),
+        ("RPP, no bias", "20,650"),
+        ("dense 1000", "1,076,010"),
+        ("dense 10", "870"),
+        ("softmax", "650"),
+    ):
+        assert f"{name} ({size} parameters)" in drawn[0]
+        assert any(line.startswith(name) and size in line for line in printed.splitlines())
+
+
+@demo
+@pytest.mark.parametrize("zipped", [False, True])
+def test_the_rpp_demo_reads_idx_files(example, digits, tmp_path, zipped):
+    images, labels = digits
+    parts = {
+        "train-images-idx3": images[:50],
+        "train-labels-idx1": labels[:50],
+        "t10k-images-idx3": images[50:70],
+        "t10k-labels-idx1": labels[50:70],
+    }
+    for name, array in parts.items():
+        content = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.tobytes()
+        if zipped:
+            (tmp_path / f"{name}-ubyte.gz").write_bytes(gzip.compress(content))
+        else:
+            (tmp_path / f"{name}-ubyte").write_bytes(content)
+    _, X_train, y_train, X_test, y_test = example.load(tmp_path)
+    np.testing.assert_allclose(X_train, images[:50].reshape(50, 64) / 16)
+    np.testing.assert_allclose(X_test, images[50:70].reshape(20, 64) / 16)
+    np.testing.assert_array_equal(y_train, labels[:50])
+    np.testing.assert_array_equal(y_test, labels[50:70])
+
+
+@demo
+def test_the_rpp_demo_falls_back_to_digits(example, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(example, "get_data_home", lambda: tmp_path)
+    monkeypatch.setattr(example, "reachable", lambda host: False)
+    name, X_train, *_ = example.load(None)
+    assert name == "scikit-learn's digits"
+    assert X_train.shape[1] == 64
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    assert "no connection" in printed
+
+
+@demo
+def test_an_unreachable_host_is_known_in_seconds(example):
+    # .invalid resolves nowhere, by definition
+    assert not example.reachable("openml.invalid", seconds=2)
