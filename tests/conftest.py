@@ -7,10 +7,15 @@ import numba
 import pytest
 
 
-@pytest.fixture(params=[1, 2], ids=["one-thread", "two-threads"])
-def threads(request):
-    """Run with one and with two threads."""
+@pytest.fixture
+def set_threads():
+    """Set the number of Numba's threads until the test ends."""
     before = numba.get_num_threads()
-    numba.set_num_threads(request.param)
-    yield request.param
+    yield numba.set_num_threads
     numba.set_num_threads(before)
+
+
+@pytest.fixture(params=[1, 2], ids=["one-thread", "two-threads"])
+def threads(request, set_threads):
+    """Run with one and with two threads."""
+    set_threads(request.param)

@@ -101,14 +101,12 @@ def test_gradients_are_central_differences():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_results_do_not_depend_on_threads_or_batch(dtype):
+def test_results_do_not_depend_on_threads_or_batch(dtype, set_threads):
     x, grad_y, weights, scale, bias = layer(128, 1500, dtype)
     results = []
-    before = numba.get_num_threads()
-    for n in (1, 2, before):
-        numba.set_num_threads(n)
+    for n in (1, 2, numba.get_num_threads()):
+        set_threads(n)
         results.append([kernels.ldl_forward(x, weights, scale, bias), *kernels.ldl_backward(grad_y, x, weights, scale)])
-    numba.set_num_threads(before)
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -212,10 +210,10 @@ W, S, B = kernels.ldl_init(8)
         (
             lambda: kernels.ldl_forward(X, W[:2], S, B),
             ValueError,
-            r"weights must have shape \(log2 N=3, 2=2, N=8\), got \(2, 2, 8\)",
+            r"weights must have shape \(log2 N = 3, 2, N = 8\), got \(2, 2, 8\)",
         ),
-        (lambda: kernels.ldl_forward(X, W, S[:4], B), ValueError, r"scale must have shape \(N=8\), got \(4,\)"),
-        (lambda: kernels.ldl_forward(X, W, S, B[:, None]), ValueError, r"bias must have shape \(N=8\), got \(8, 1\)"),
+        (lambda: kernels.ldl_forward(X, W, S[:4], B), ValueError, r"scale must have shape \(N = 8\), got \(4,\)"),
+        (lambda: kernels.ldl_forward(X, W, S, B[:, None]), ValueError, r"bias must have shape \(N = 8\), got \(8, 1\)"),
         (
             lambda: kernels.ldl_forward(X.astype(int), W, S, B),
             TypeError,
@@ -242,18 +240,27 @@ W, S, B = kernels.ldl_init(8)
             ValueError,
             "out must be writeable",
         ),
+        (lambda: kernels.ldl_backward(X[:2], X, W, S), ValueError, r"grad_y must have shape \(batch = 3, N = 8\), got"),
+        (lambda: kernels.ldl_backward(X[:, :6], X, W, S), ValueError, r"grad_y must have shape \(batch = 3, N = 8\)"),
         (
-            lambda: kernels.ldl_backward(X[:2], X, W, S),
-            ValueError,
-            r"grad_y must have .* \(3, 8\) float32, got \(2, 8\) float32",
+            lambda: kernels.ldl_backward(X.astype(float), X, W, S),
+            TypeError,
+            "grad_y must have dtype float32 .* float64",
         ),
+        (lambda: kernels.ldl_forward([[1.0], [1.0, 2.0]], W, S, B), ValueError, "x must be an array"),
+        (lambda: kernels.ldl_dense(W, S[:6]), ValueError, r"the width len\(scale\) must be a power of two, got 6"),
+        (lambda: kernels.ldl_init(8, init=np.zeros(2)), ValueError, "init must be 'orthogonal' or 'normal', got array"),
+        (lambda: kernels.ldl_init(8, random_state=-1), ValueError, "random_state must be None, an integer .* got -1"),
+        (lambda: kernels.ldl_init(8, random_state=1.5), TypeError, "random_state must be None, an integer .* got 1.5"),
+        (lambda: kernels.ldl_init(8, dtype=None), TypeError, "dtype must be float32 or float64, got None"),
+        (lambda: kernels.ldl_init(8, dtype="abc"), TypeError, "dtype must be float32 or float64, got 'abc'"),
         (lambda: kernels.ldl_dense(W, S[:, None]), ValueError, r"scale must have shape \(N\)"),
         (lambda: kernels.ldl_init(12), ValueError, "width must be a power of two, got 12"),
         (lambda: kernels.ldl_init(0), ValueError, "width must be at least 1, got 0"),
         (lambda: kernels.ldl_init(float("nan")), TypeError, "width must be an integer, got nan"),
         (lambda: kernels.ldl_init(8, init="zeros"), ValueError, "init must be 'orthogonal' or 'normal', got 'zeros'"),
         (lambda: kernels.ldl_init(8, gain=float("nan")), ValueError, "gain must be a finite number above 0, got nan"),
-        (lambda: kernels.ldl_init(8, dtype=np.float16), TypeError, "dtype must be float32 or float64, got float16"),
+        (lambda: kernels.ldl_init(8, dtype=np.float16), TypeError, "dtype must be float32 or float64, got .*float16"),
         (lambda: kernels.ldl_n_parameters(3), ValueError, "width must be a power of two, got 3"),
     ],
 )

@@ -1,25 +1,40 @@
 """Networks against central differences, losses against their definitions, optimisers against their formulas."""
 
+import itertools
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import reference
 from threadpoolctl import threadpool_info
 
-from ldlrpp.kernels.blas import single_threaded_blas
+from ldlrpp.kernels.threads import single_threaded_blas
 from ldlrpp.network import LDL, RPP, SGD, Adam, Dense, Logistic, Network, Softmax, SquaredError, epochs
 from ldlrpp.network.activations import ACTIVATIONS
 
 
 def layer_of(kind, n_inputs, n_outputs, rng, activation="tanh"):
-    common = {"activation": activation, "rng": rng, "dtype": np.float64}
+    common = {"rng": rng, "dtype": np.float64}
     if kind == "dense":
         return Dense(n_inputs, n_outputs, **common)
+    common["activation"] = activation
     if kind.startswith("ldl"):
         return LDL(n_inputs, n_outputs, expansion=kind.split("-")[1], **common)
     return RPP(n_inputs, n_outputs, n_permutations=3, seed=5, bias=kind.split("-")[1], **common)
 
 
 KINDS = ["dense", "ldl-repeat", "ldl-pad", "rpp-full", "rpp-shared", "rpp-none"]
+
+
+# Inputs and outputs of a layer: both cut from the butterfly's width, one of them, none
+SIZES = [(6, 9), (8, 6), (6, 15), (3, 9), (1, 3)]
+WHOLE = [(8, 8), (16, 16), (5, 8), (8, 5), (16, 8), (1, 1)]
+
+
+def layer_sizes(kind):
+    return SIZES + WHOLE if kind.startswith("ldl") else SIZES
 
 
 def targets_of(loss, n_outputs, batch, rng):
@@ -35,15 +50,10 @@ def targets_of(loss, n_outputs, batch, rng):
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradient_of_a_whole_network_is_the_central_difference(kind, activation, loss):
     rng = np.random.default_rng(1)
-    # 5 and 6 are narrower than the butterflies between them, 8 is a whole one
-    network = Network(
-        [
-            layer_of(kind, 5, 6, rng, activation),
-            layer_of(kind, 6, 9, rng, activation),
-            Dense(9, 3, rng=rng, dtype=np.float64),
-        ],
-        activation,
-    )
+    # layers that are cut, and whole butterflies where a butterfly is meant
+    widths = [5, 6, 8, 8] if kind.startswith("ldl") else [5, 6, 9]
+    hidden = [layer_of(kind, n, w, rng, activation) for n, w in itertools.pairwise(widths)]
+    network = Network([*hidden, Dense(widths[-1], 3, rng=rng, dtype=np.float64)], activation)
     for parameter in network.parameters():
         parameter += 0.1 * rng.normal(size=parameter.shape)  # biases off zero, so that no relu sits on its corner
     x = rng.normal(size=(5, 7))
@@ -70,11 +80,11 @@ def test_gradient_of_a_whole_network_is_the_central_difference(kind, activation,
                 assert (above - below) / (2 * step) == pytest.approx(gradient[index], rel=1e-5, abs=1e-8)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_input_gradient_of_a_layer(kind):
+@pytest.mark.parametrize(("kind", "sizes"), [(kind, sizes) for kind in KINDS for sizes in layer_sizes(kind)], ids=str)
+def test_input_gradient_of_a_layer(kind, sizes):
     rng = np.random.default_rng(2)
-    layer = layer_of(kind, 6, 9, rng)
-    x, grad_y = rng.normal(size=(6, 4)), rng.normal(size=(9, 4))
+    layer = layer_of(kind, *sizes, rng)
+    x, grad_y = rng.normal(size=(sizes[0], 4)), rng.normal(size=(sizes[1], 4))
     gradients = {name: np.empty_like(array) for name, array in layer.parameters.items()}
     grad_x, out = np.full_like(x, np.nan), np.full_like(grad_y, np.nan)
     copies = x.copy(), grad_y.copy()
@@ -102,7 +112,7 @@ def test_ldl_layer_repeats_or_pads_its_input_and_cuts_its_output():
 
 
 @pytest.mark.parametrize("kind", ["ldl-repeat", "rpp-full"])
-@pytest.mark.parametrize("activation", ["relu", "identity"])
+@pytest.mark.parametrize("activation", ["relu", "identity", "tanh"])
 def test_initial_layers_keep_the_scale_of_activations(kind, activation):
     rng = np.random.default_rng(4)
     # 8 layers: a factor of 0.7 each would leave a sixteenth
@@ -111,8 +121,16 @@ def test_initial_layers_keep_the_scale_of_activations(kind, activation):
     outputs = network.empty_outputs(50)
     with network.threads():
         scores = network.forward(rng.normal(size=(width, 50)), outputs)
-    # scores follow a gain of √2 with no relu after it
-    assert 0.5 < scores.std() / {"relu": np.sqrt(2), "identity": 1}[activation] < 2
+    # scores have a gain with no activation after it
+    assert 0.5 < scores.std() / {"relu": np.sqrt(2), "identity": 1, "tanh": 5 / 3}[activation] < 2
+
+
+def test_which_parameters_decay():
+    rng = np.random.default_rng(0)
+    assert Network([layer_of("ldl-pad", 4, 6, rng), layer_of("rpp-full", 6, 9, rng)], "relu").decays() == [
+        False, False, False, True, False,
+    ]  # fmt: skip
+    assert Network([layer_of("dense", 4, 6, rng)], "relu").decays() == [True, False]
 
 
 def test_rpp_width_must_be_a_multiple_of_the_permutations():
@@ -154,6 +172,22 @@ def test_sgd_follows_its_formula():
             velocity = 0.9 * velocity - 0.1 * gradient
             expected += 0.9 * velocity - 0.1 * gradient if nesterov else velocity
         np.testing.assert_allclose(parameter, expected)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(learning_rate=np.float64(0.1)), Adam(learning_rate=np.float64(0.1))])
+def test_optimizers_compute_in_the_dtype_of_the_parameters(optimizer):
+    class Float32Only(np.ndarray):
+        def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+            arrays = [np.asarray(a) if isinstance(a, np.ndarray) else a for a in inputs]
+            out = tuple(np.asarray(a) for a in kwargs.pop("out", ()))
+            result = getattr(ufunc, method)(*arrays, **kwargs, **({"out": out} if out else {}))
+            assert result.dtype == np.float32
+            return result.view(Float32Only)
+
+    parameter, gradient = np.ones(3, np.float32).view(Float32Only), np.ones(3, np.float32).view(Float32Only)
+    for _ in range(2):
+        optimizer.step([parameter], [gradient])
+    assert np.all(np.asarray(parameter) < 1)
 
 
 def test_adam_follows_its_formula():
@@ -207,3 +241,41 @@ def test_blas_threads_are_limited_and_restored():
     with pytest.raises(ZeroDivisionError), single_threaded_blas():
         1 / 0  # noqa: B018
     assert blas_threads() == before
+
+
+THREADS = """
+import threading
+import numpy as np
+from ldlrpp import LDLClassifier, RPPClassifier, kernels
+from threadpoolctl import threadpool_info
+
+X = np.random.default_rng(0).standard_normal((300, 20), dtype=np.float32)
+y = X[:, 0] > 0
+models = [model.partial_fit(X, y, classes=[False, True]) for model in (LDLClassifier((32,)), RPPClassifier((30,)))]
+parameters = kernels.ldl_init(32)
+before = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+def work(model):
+    for _ in range(20):
+        model.predict(X)
+        model.partial_fit(X, y)
+        kernels.ldl_forward(np.ones((100, 32), np.float32), *parameters)
+
+threads = [threading.Thread(target=work, args=(models[i % 2],)) for i in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"] == before
+print("done")
+"""
+
+
+@pytest.mark.parametrize("layer", ["workqueue", "default"])
+def test_python_threads_take_turns(layer):
+    # without the lock workqueue aborts the process, and the limits of BLAS are restored out of order
+    environment = {**os.environ, "NUMBA_THREADING_LAYER": layer}
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.stdout.strip() == "done", done.stderr

@@ -109,14 +109,12 @@ def test_gradients_are_central_differences():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_results_do_not_depend_on_threads(dtype):
+def test_results_do_not_depend_on_threads(dtype, set_threads):
     x, grad_y, hidden, bias = layer(784, 10, 40, 50, dtype)
     results = []
-    before = numba.get_num_threads()
-    for n in (1, 2, before):
-        numba.set_num_threads(n)
+    for n in (1, 2, numba.get_num_threads()):
+        set_threads(n)
         results.append([kernels.rpp_forward(x, hidden, 40, 5, bias), *kernels.rpp_backward(grad_y, x, hidden, 40, 5)])
-    numba.set_num_threads(before)
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -149,15 +147,23 @@ def test_any_memory_layout(tmp_path):
         y = kernels.rpp_forward(convert(x), convert(hidden), 4, 5, convert(bias))
         np.testing.assert_array_equal(y, expected)
         grads = kernels.rpp_backward(convert(grad_y), convert(x), convert(hidden), 4, 5)
-        # the sum over the batch that makes grad_bias follows the memory order
         for a, b in zip(grads[:2], expected_grads[:2], strict=True):
             np.testing.assert_array_equal(a, b)
+        # NumPy's sum over the batch follows the memory order
+        np.testing.assert_allclose(grads[2], expected_grads[2], rtol=1e-5, atol=1e-5)
     out = np.full((20, 12), np.nan, np.float32)
     for target in (out, np.asfortranarray(out), strided(out)):
         assert kernels.rpp_forward(x, hidden, 4, 5, bias, out=target) is target
         np.testing.assert_array_equal(target, expected)
     for a, b in zip((x, grad_y, hidden, bias), copies, strict=True):
         np.testing.assert_array_equal(a, b)
+    for shared in (hidden, bias):
+        memory = np.zeros(20 * 12 + shared.size, np.float32)
+        overlapping = memory[7 : 7 + shared.size].reshape(shared.shape[::-1]).T
+        overlapping[...] = shared
+        arguments = (overlapping, bias) if shared is hidden else (hidden, overlapping)
+        result = kernels.rpp_forward(x, arguments[0], 4, 5, arguments[1], out=memory[:240].reshape(20, 12))
+        np.testing.assert_array_equal(result, expected)
     square = np.ascontiguousarray(x[:, :12])
     small = np.ascontiguousarray(hidden[:12])
     wanted = kernels.rpp_forward(square, small, 4, 5)
@@ -180,7 +186,7 @@ W = np.zeros((8, 2), np.float32)
     ("call", "error", "message"),
     [
         (lambda: kernels.rpp_forward(X[0], W, 2, 0), ValueError, r"x must have shape \(batch, m\), got \(8,\)"),
-        (lambda: kernels.rpp_forward(X, W[:4], 2, 0), ValueError, r"hidden must have shape \(m=8, n\), got \(4, 2\)"),
+        (lambda: kernels.rpp_forward(X, W[:4], 2, 0), ValueError, r"hidden must have shape \(m = 8, n\), got \(4, 2\)"),
         (lambda: kernels.rpp_forward(X, W[:, :0], 2, 0), ValueError, r"columns hidden\.shape\[1\] must be at least 1"),
         (
             lambda: kernels.rpp_forward(X[:, :0], W[:0], 2, 0),
@@ -207,10 +213,15 @@ W = np.zeros((8, 2), np.float32)
         (
             lambda: kernels.rpp_backward(X, X, W, 2, 0),
             ValueError,
-            r"grad_y must have shape \(batch=3, k·n=4\), got \(3, 8\)",
+            r"grad_y must have shape \(batch = 3, k·n = 4\), got \(3, 8\)",
         ),
-        (lambda: kernels.rpp_backward(X[:2, :4], X, W, 2, 0), ValueError, r"grad_y must have shape \(batch=3, k·n=4\)"),
+        (
+            lambda: kernels.rpp_backward(X[:2, :4], X, W, 2, 0),
+            ValueError,
+            r"grad_y must have shape \(batch = 3, k·n = 4\)",
+        ),
         (lambda: kernels.rpp_expand(W[0], 2, 0), ValueError, r"hidden must have shape \(m, n\), got \(2,\)"),
+        (lambda: kernels.rpp_expand(W[:0], 2, 0), ValueError, r"inputs hidden\.shape\[0\] must be at least 1"),
         (lambda: kernels.rpp_init(0, 2), ValueError, "n_inputs must be at least 1 and at most 1073741824, got 0"),
         (lambda: kernels.rpp_init(3, 2, gain=0), ValueError, "gain must be a finite number above 0, got 0"),
         (

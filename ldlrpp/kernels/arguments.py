@@ -13,7 +13,10 @@ def float_array(name, value, dtype=None):
         raise TypeError(
             f"{name} must be a NumPy array: the kernels run on the CPU, got {type(value).__name__} on a GPU"
         )
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array: {error}") from None
     if array.dtype not in _FLOATS:
         raise TypeError(f"{name} must have dtype float32 or float64, got {array.dtype}")
     if dtype is not None and array.dtype != dtype:
@@ -26,7 +29,10 @@ def check_shape(name, array, shape, names):
     if len(array.shape) != len(shape) or any(
         want is not None and got != want for got, want in zip(array.shape, shape, strict=True)
     ):
-        wanted = ", ".join(axis if want is None else f"{axis}={want}" for want, axis in zip(shape, names, strict=True))
+        wanted = ", ".join(
+            axis if want is None or axis == str(want) else f"{axis} = {want}"
+            for want, axis in zip(shape, names, strict=True)
+        )
         raise ValueError(f"{name} must have shape ({wanted}), got {array.shape}")
 
 
@@ -57,10 +63,21 @@ def seed_uint64(name, value):
 
 def float_dtype(name, value):
     """Return ``value`` as the dtype float32 or float64."""
-    dtype = np.dtype(value)
-    if dtype not in _FLOATS:
-        raise TypeError(f"{name} must be float32 or float64, got {dtype}")
+    try:
+        dtype = None if value is None else np.dtype(value)
+    except TypeError:
+        dtype = None
+    if dtype is None or dtype not in _FLOATS:
+        raise TypeError(f"{name} must be float32 or float64, got {value!r}")
     return dtype
+
+
+def random_generator(name, value):
+    """Return the generator that ``value`` stands for, as `numpy.random.default_rng` does."""
+    try:
+        return np.random.default_rng(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} must be None, an integer of 0 or more or a Generator, got {value!r}") from None
 
 
 def positive_number(name, value):

@@ -38,8 +38,9 @@ columns are uncorrelated (``tests/test_bijection.py``). What fails, and is why t
 - A Feistel network of any number of rounds on a handful of inputs: it does not reach all orders evenly, hence
   Fisher–Yates there.
 
-No intermediate value overflows its type, so the same source means the same under Python, Numba's CPU compiler, its
-CUDA compiler (which compiles an ``@njit`` function that a CUDA kernel calls) and its CUDA simulator.
+No intermediate value overflows its type, so that the same source means the same under Python, Numba's CPU compiler, its
+CUDA compiler (which compiles an ``@njit`` function that a CUDA kernel calls) and its CUDA simulator. `feistel` gives
+one position, which a CUDA thread wants; ``rpp_cpu.permutation_column`` does the same rounds to a column at a time.
 
 .. [1] J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
@@ -55,7 +56,7 @@ FISHER_YATES_INPUTS = 64
 MANY_ROUNDS_INPUTS = 512
 MAX_ROUNDS = 12
 MIN_ROUNDS = 8
-#: a and b must stay below 2^15, for the sum of two residues to fit 16 bits.
+#: a and b must not exceed 2^15, for the sum of two residues to fit 16 bits.
 MAX_INPUTS = 2**30
 
 _LOW32 = np.uint64(0xFFFFFFFF)

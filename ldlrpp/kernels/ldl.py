@@ -3,6 +3,7 @@
 import numpy as np
 
 from ldlrpp.kernels import arguments, ldl_cpu
+from ldlrpp.kernels.threads import kernel_lock
 
 
 def ldl_init(width, *, init="orthogonal", gain=1.0, random_state=None, dtype=np.float32):
@@ -54,12 +55,14 @@ def ldl_init(width, *, init="orthogonal", gain=1.0, random_state=None, dtype=np.
     width = arguments.power_of_two("width", width)
     gain = arguments.positive_number("gain", gain)
     dtype = arguments.float_dtype("dtype", dtype)
-    rng = np.random.default_rng(random_state)
+    rng = arguments.random_generator("random_state", random_state)
     n_stages = width.bit_length() - 1
+    if not isinstance(init, str) or init not in ("orthogonal", "normal"):
+        raise ValueError(f"init must be 'orthogonal' or 'normal', got {init!r}")
     if init == "normal":
         weights = rng.standard_normal((n_stages, 2, width), dtype=dtype)
         weights *= dtype.type(np.sqrt(0.5))
-    elif init == "orthogonal":
+    else:
         weights = np.empty((n_stages, 2, width), dtype)
         for s in range(n_stages):
             # (own or other, block, first or second half, position in the half)
@@ -70,8 +73,6 @@ def ldl_init(width, *, init="orthogonal", gain=1.0, random_state=None, dtype=np.
             stage[1, :, 0] = np.sin(angle)
             stage[0, :, 1] = sign * np.cos(angle)
             stage[1, :, 1] = -sign * np.sin(angle)
-    else:
-        raise ValueError(f"init must be 'orthogonal' or 'normal', got {init!r}")
     return weights, np.full(width, gain, dtype), np.zeros(width, dtype)
 
 
@@ -124,7 +125,8 @@ def ldl_forward(x, weights, scale, bias, *, out=None):
     weights, scale = _parameters(weights, scale, x.dtype, x.shape[1])
     bias = _vector("bias", bias, x)
     y = arguments.output(out, x.shape, x.dtype, (x, weights, scale, bias))
-    ldl_cpu.forward(x.T, weights, scale, bias, y.T)
+    with kernel_lock:
+        ldl_cpu.forward(x.T, weights, scale, bias, y.T)
     if out is None or y is out:
         return y
     out[...] = y
@@ -179,17 +181,14 @@ def ldl_backward(grad_y, x, weights, scale):
             [100.,   0.]]])
     """
     x = _batch("x", x)
-    grad_y = _batch("grad_y", grad_y)
-    if grad_y.shape != x.shape or grad_y.dtype != x.dtype:
-        raise ValueError(
-            f"grad_y must have the shape and dtype of x, {x.shape} {x.dtype}, got {grad_y.shape} {grad_y.dtype}"
-        )
+    grad_y = _batch("grad_y", grad_y, x)
     weights, scale = _parameters(weights, scale, x.dtype, x.shape[1])
     grad_x = np.empty(x.shape, x.dtype)
     grad_weights = np.empty(weights.shape, x.dtype)
     grad_scale = np.empty_like(grad_weights, shape=scale.shape)
     grad_bias = np.empty_like(grad_scale)
-    ldl_cpu.backward(grad_y.T, x.T, weights, scale, grad_x.T, grad_weights, grad_scale, grad_bias)
+    with kernel_lock:
+        ldl_cpu.backward(grad_y.T, x.T, weights, scale, grad_x.T, grad_weights, grad_scale, grad_bias)
     return grad_x, grad_weights, grad_scale, grad_bias
 
 
@@ -225,6 +224,7 @@ def ldl_dense(weights, scale):
     """
     scale = arguments.float_array("scale", scale)
     arguments.check_shape("scale", scale, (None,), ("N",))
+    arguments.power_of_two("the width len(scale)", len(scale))
     identity = np.eye(len(scale), dtype=scale.dtype)
     return ldl_forward(identity, weights, scale, np.zeros_like(scale))
 
@@ -259,10 +259,10 @@ def ldl_n_parameters(width):
     return 2 * width * (width.bit_length() - 1) + 2 * width
 
 
-def _batch(name, value):
-    """A (batch, N) array whose transpose the kernel can take: contiguous one way or the other."""
-    array = arguments.float_array(name, value)
-    arguments.check_shape(name, array, (None, None), ("batch", "N"))
+def _batch(name, value, like=None):
+    """A (batch, N) array that is contiguous one way or the other; of the shape and dtype of ``like``."""
+    array = arguments.float_array(name, value, None if like is None else like.dtype)
+    arguments.check_shape(name, array, (None, None) if like is None else like.shape, ("batch", "N"))
     arguments.power_of_two(f"the width {name}.shape[1]", array.shape[1])
     return array if array.flags.c_contiguous or array.flags.f_contiguous else np.ascontiguousarray(array)
 

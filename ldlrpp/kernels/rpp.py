@@ -3,7 +3,7 @@
 import numpy as np
 
 from ldlrpp.kernels import arguments, bijection, rpp_cpu
-from ldlrpp.kernels.blas import single_threaded_blas
+from ldlrpp.kernels.threads import kernel_lock, single_threaded_blas
 
 
 def rpp_init(n_inputs, n_columns, *, gain=1.0, random_state=None, dtype=np.float32):
@@ -45,7 +45,9 @@ def rpp_init(n_inputs, n_columns, *, gain=1.0, random_state=None, dtype=np.float
     n_columns = arguments.positive_int("n_columns", n_columns)
     gain = arguments.positive_number("gain", gain)
     dtype = arguments.float_dtype("dtype", dtype)
-    hidden_t = np.random.default_rng(random_state).standard_normal((n_columns, n_inputs), dtype=dtype)
+    hidden_t = arguments.random_generator("random_state", random_state).standard_normal(
+        (n_columns, n_inputs), dtype=dtype
+    )
     hidden_t *= dtype.type(gain / np.sqrt(n_inputs))
     return hidden_t.T
 
@@ -86,8 +88,10 @@ def rpp_forward(x, hidden, n_permutations, seed, bias=None, *, out=None):
     TypeError
         If an array is not float32 or float64, the dtypes differ, or a number is not an integer.
 
-    Notes ----- All k outputs of a column use the same weights in different orders, so on a constant input they are
-    all equal: centre the inputs.
+    Notes
+    -----
+    All k outputs of a column use the same weights in different orders, so on a constant input they are all equal:
+    centre the inputs.
 
     Examples
     --------
@@ -225,6 +229,7 @@ def rpp_expand(hidden, n_permutations, seed):
     """
     hidden = arguments.float_array("hidden", hidden)
     arguments.check_shape("hidden", hidden, (None, None), ("m", "n"))
+    _check_sizes(hidden)
     order = rpp_permutation(*hidden.shape, n_permutations, seed)
     wide = np.take_along_axis(hidden[np.newaxis], order, axis=1)
     return wide.transpose(1, 0, 2).reshape(len(hidden), -1)
@@ -271,7 +276,8 @@ def rpp_permutation(n_inputs, n_columns, n_permutations, seed):
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
     out = np.empty((n_permutations, n_columns, n_inputs), np.int32)
-    rpp_cpu.permutation(n_inputs, n_columns, n_permutations, seed, out)
+    with kernel_lock:
+        rpp_cpu.permutation(n_inputs, n_columns, n_permutations, seed, out)
     return out.transpose(0, 2, 1)
 
 
@@ -285,6 +291,10 @@ def _hidden_t(hidden, x):
     """The hidden matrix as the kernels take it, (n, m) in C order."""
     hidden = arguments.float_array("hidden", hidden, x.dtype)
     arguments.check_shape("hidden", hidden, (x.shape[1], None), ("m", "n"))
+    _check_sizes(hidden)
+    return np.ascontiguousarray(hidden.T)
+
+
+def _check_sizes(hidden):
     arguments.positive_int("the number of inputs hidden.shape[0]", hidden.shape[0], bijection.MAX_INPUTS)
     arguments.positive_int("the number of columns hidden.shape[1]", hidden.shape[1])
-    return np.ascontiguousarray(hidden.T)

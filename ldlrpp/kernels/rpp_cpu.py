@@ -4,9 +4,9 @@ Arrays are feature-major, ``(width, batch)``, and ``hidden_t`` is the hidden mat
 ``c = h·n + j`` reads column ``j`` of the hidden matrix through the permutation of ``(seed, h, j)``.
 
 The permuted columns are generated in blocks that stay in cache, multiplied by BLAS and dropped: the permutations are
-paid once a batch, not once a row, and no more than a few MiB of the wide matrix exists at a time. BLAS is called
-inside ``prange``: the caller must have limited it to one thread (`ldlrpp.kernels.blas.single_threaded_blas`). How the
-work is cut depends on the shapes alone, so results are the same to the last bit for any number of threads.
+paid once a batch, not once a row, and no more than a few MiB of the wide matrix exists at a time. BLAS is called inside
+``prange``: the caller must have limited it to one thread (`ldlrpp.kernels.threads.single_threaded_blas`). How the work
+is cut depends on the shapes alone, so results are the same to the last bit for any number of threads.
 """
 
 import numpy as np

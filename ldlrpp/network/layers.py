@@ -16,14 +16,15 @@ Every layer has
     Overwrites the arrays of ``gradients`` (same names and shapes as ``parameters``) and ``grad_x`` (n_inputs, batch);
     where ``grad_x`` is None the input needs no gradient. ``grad_y`` and ``x`` are left alone.
 
-A layer keeps nothing of a batch, so one network can serve several threads.
+A layer keeps nothing of a batch: the caller owns inputs, outputs and gradients.
 """
 
 import numpy as np
 
 from ldlrpp.kernels import ldl_cpu, ldl_init, rpp_cpu, rpp_init
 
-# Standard deviation of weights · √fan-in that keeps the variance through a layer and the activation after it.
+# Standard deviation of initial weights · √fan-in, by the activation that follows: what keeps the variance of relu and
+# identity layers, and roughly that of tanh.
 GAINS = {"identity": 1.0, "logistic": 1.0, "tanh": 5 / 3, "relu": np.sqrt(2.0)}
 
 
@@ -40,9 +41,9 @@ class Dense(_Layer):
 
     decayed = ("weights",)
 
-    def __init__(self, n_inputs, n_outputs, *, activation="identity", rng, dtype):
+    def __init__(self, n_inputs, n_outputs, *, rng, dtype):
         self.n_inputs, self.n_outputs = n_inputs, n_outputs
-        bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (n_inputs + n_outputs))
+        bound = np.sqrt(6.0 / (n_inputs + n_outputs))
         self.parameters = {
             "weights": rng.uniform(-bound, bound, (n_outputs, n_inputs)).astype(dtype),
             "bias": np.zeros(n_outputs, dtype),

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ldlrpp.kernels.blas import single_threaded_blas
+from ldlrpp.kernels.threads import single_threaded_blas
 from ldlrpp.network.activations import ACTIVATIONS
 from ldlrpp.network.layers import Dense
 
@@ -49,7 +49,7 @@ class Network:
         return [name in layer.decayed for layer in self.layers for name in layer.parameters]
 
     def threads(self):
-        """Context for `forward` and `backward`: BLAS keeps to one thread if any layer has kernels of ours."""
+        """Context for `forward` and `backward` of a batch: `single_threaded_blas` if any layer has kernels of ours."""
         return nullcontext() if all(isinstance(layer, Dense) for layer in self.layers) else single_threaded_blas()
 
     def empty_outputs(self, batch):
@@ -89,10 +89,10 @@ class Network:
         """Scores (n_samples, n_outputs) of the rows of ``X`` (n_samples, n_inputs)."""
         scores = np.empty((len(X), self.layers[-1].n_outputs), self.parameters()[0].dtype)
         outputs = []
-        with self.threads():
-            for start in range(0, len(X), _SCORE_ROWS):
-                x = np.ascontiguousarray(X[start : start + _SCORE_ROWS].T)
-                if not outputs or outputs[0].shape[1] != x.shape[1]:
-                    outputs = self.empty_outputs(x.shape[1])
+        for start in range(0, len(X), _SCORE_ROWS):
+            x = np.ascontiguousarray(X[start : start + _SCORE_ROWS].T)
+            if not outputs or outputs[0].shape[1] != x.shape[1]:
+                outputs = self.empty_outputs(x.shape[1])
+            with self.threads():
                 scores[start : start + _SCORE_ROWS] = self.forward(x, outputs).T
         return scores

@@ -1,8 +1,10 @@
 """Optimisers: change a list of parameter arrays in place, given the list of their gradients.
 
 An optimiser keeps its own state, made at the first step, and no reference to the parameters: the two may be pickled
-apart.
+apart. All numbers are Python floats, which leave float32 arrays float32 where a NumPy scalar would not.
 """
+
+import math
 
 import numpy as np
 
@@ -11,7 +13,7 @@ class SGD:
     """Stochastic gradient descent with momentum (Nesterov's by default)."""
 
     def __init__(self, *, learning_rate=0.1, momentum=0.9, nesterov=True):
-        self.learning_rate, self.momentum, self.nesterov = learning_rate, momentum, nesterov
+        self.learning_rate, self.momentum, self.nesterov = float(learning_rate), float(momentum), nesterov
         self._velocities = None
 
     def step(self, parameters, gradients):
@@ -30,7 +32,8 @@ class Adam:
     """Adam (Kingma and Ba, 2014, algorithm 1, with the bias corrections folded into the step size)."""
 
     def __init__(self, *, learning_rate=1e-3, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
-        self.learning_rate, self.beta_1, self.beta_2, self.epsilon = learning_rate, beta_1, beta_2, epsilon
+        self.learning_rate, self.epsilon = float(learning_rate), float(epsilon)
+        self.beta_1, self.beta_2 = float(beta_1), float(beta_2)
         self._n_steps = 0
         self._means = self._squares = None
 
@@ -39,7 +42,7 @@ class Adam:
             self._means = [np.zeros_like(p) for p in parameters]
             self._squares = [np.zeros_like(p) for p in parameters]
         self._n_steps += 1
-        step_size = self.learning_rate * np.sqrt(1 - self.beta_2**self._n_steps) / (1 - self.beta_1**self._n_steps)
+        step_size = self.learning_rate * math.sqrt(1 - self.beta_2**self._n_steps) / (1 - self.beta_1**self._n_steps)
         for p, g, mean, square in zip(parameters, gradients, self._means, self._squares, strict=True):
             mean *= self.beta_1
             mean += (1 - self.beta_1) * g

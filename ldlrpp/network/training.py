@@ -6,8 +6,7 @@ import numpy as np
 def epochs(network, loss, optimizer, X, targets, *, alpha=0.0, batch_size=200, shuffle=True, rng):
     """Train a network, an epoch for every value that is asked of the generator.
 
-    The caller decides when to stop and what to do between epochs; the network is whole after every batch, also where
-    an exception such as KeyboardInterrupt ends an epoch early.
+    The caller decides when to stop and what to do between epochs.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ def epochs(network, loss, optimizer, X, targets, *, alpha=0.0, batch_size=200, s
     loss : float
         Mean over the epoch of the loss, penalty included, each batch before its step.
     """
-    n_samples = len(X)
+    n_samples, alpha = len(X), float(alpha)
     parameters, decays = network.parameters(), network.decays()
     gradients = network.empty_gradients()
     flat_gradients = [array for layer in gradients for array in layer.values()]
@@ -43,21 +42,21 @@ def epochs(network, loss, optimizer, X, targets, *, alpha=0.0, batch_size=200, s
     while True:
         order = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
         total = 0.0
-        with network.threads():
-            for start in range(0, n_samples, batch_size):
-                rows = order[start : start + batch_size]
-                batch = len(rows)
-                if batch not in buffers:
-                    buffers[batch] = network.empty_outputs(batch), network.empty_outputs(batch)
-                outputs, grad_outputs = buffers[batch]
-                x = np.ascontiguousarray(X[rows].T)
+        for start in range(0, n_samples, batch_size):
+            rows = order[start : start + batch_size]
+            batch = len(rows)
+            if batch not in buffers:
+                buffers[batch] = network.empty_outputs(batch), network.empty_outputs(batch)
+            outputs, grad_outputs = buffers[batch]
+            x = np.ascontiguousarray(X[rows].T)
+            with network.threads():
                 value, grad_scores = loss.value_and_gradient(network.forward(x, outputs), targets[rows].T)
                 network.backward(grad_scores, x, outputs, grad_outputs, gradients)
-                if alpha:
-                    for parameter, gradient, decay in zip(parameters, flat_gradients, decays, strict=True):
-                        if decay:
-                            value += 0.5 * alpha / batch * float(np.vdot(parameter, parameter))
-                            gradient += alpha / batch * parameter
-                optimizer.step(parameters, flat_gradients)
-                total += value * batch
+            if alpha:
+                for parameter, gradient, decay in zip(parameters, flat_gradients, decays, strict=True):
+                    if decay:
+                        value += 0.5 * alpha / batch * float(np.vdot(parameter, parameter))
+                        gradient += alpha / batch * parameter
+            optimizer.step(parameters, flat_gradients)
+            total += value * batch
         yield total / n_samples

@@ -1,9 +1,14 @@
-"""One pool of threads at a time: BLAS held to one thread while Numba's threads work."""
+"""Who works when: one kernel of a process at a time, and one pool of threads."""
 
 import functools
+import threading
 from contextlib import contextmanager
 
 from threadpoolctl import ThreadpoolController
+
+#: Held while a kernel runs. A kernel keeps all cores busy, so Python threads gain nothing by running two at once; and
+#: Numba's workqueue layer, which serves where neither TBB nor OpenMP is found, aborts the process when they try.
+kernel_lock = threading.RLock()
 
 
 @functools.cache
@@ -16,10 +21,10 @@ def _controller():
 
 @contextmanager
 def single_threaded_blas():
-    """Limit BLAS to one thread inside the ``with`` block and restore it after, whatever happens.
+    """Hold `kernel_lock` and limit BLAS to one thread inside the ``with`` block; both end with it, whatever happens.
 
     Numba's and BLAS's worker threads spin for a while after each parallel region; on two cores, taking turns between
     the pools costs about 8 ms a turn. The limit itself costs 15 µs.
     """
-    with _controller().limit(limits=1, user_api="blas"):
+    with kernel_lock, _controller().limit(limits=1, user_api="blas"):
         yield
