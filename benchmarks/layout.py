@@ -9,7 +9,7 @@ import numpy as np
 
 from ldlrpp import kernels
 from ldlrpp.kernels import ldl_cpu, rpp_cpu
-from ldlrpp.kernels.blas import single_threaded_blas
+from ldlrpp.kernels.threads import single_threaded_blas
 
 
 def best_ms(function, repeats=30):

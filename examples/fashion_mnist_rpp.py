@@ -1,4 +1,4 @@
-"""RPP on Fashion-MNIST: as good as a wide dense network, from few more weights than a narrow one.
+"""RPP on Fashion-MNIST: nearly as good as a wide dense network, from a sixtieth of its parameters.
 
 Trains five networks by Adam, prints a table and draws their training losses:
 
@@ -13,10 +13,13 @@ Usage: python examples/fashion_mnist_rpp.py [--data FILE_OR_FOLDER] [--epochs 30
 
 import argparse
 import gzip
+import http.client
 import socket
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import matplotlib
@@ -89,8 +92,8 @@ def load(path):
 def fetch():
     """Fashion-MNIST from OpenML or its cache, or scikit-learn's digits where that cannot be had within seconds."""
     try:
-        if not reachable("api.openml.org") and not Path(get_data_home(), "openml").exists():
-            raise OSError("no connection to api.openml.org")
+        if not reachable("https://www.openml.org") and not Path(get_data_home(), "openml").exists():
+            raise OSError("no answer from www.openml.org")
         socket.setdefaulttimeout(10)
         X, y = fetch_openml("Fashion-MNIST", version=1, return_X_y=True, as_frame=False, n_retries=0)
     except Exception as error:
@@ -103,21 +106,21 @@ def fetch():
     return "Fashion-MNIST", [X[:60000], y[:60000], X[60000:], y[60000:]]
 
 
-def reachable(host, seconds=4):
-    """Whether a connection to the host opens within some seconds, slow name servers included."""
-    opened = threading.Event()
+def reachable(url, seconds=4):
+    """Whether a server answers within some seconds, by way of a proxy if there is one, slow name servers included."""
+    answered = threading.Event()
 
-    def connect():
+    def ask():
         try:
-            socket.create_connection((host, 443), timeout=seconds).close()
-            opened.set()
-        except OSError:
-            pass
+            urllib.request.urlopen(url, timeout=seconds).close()
+        except urllib.error.HTTPError:
+            pass  # an answer all the same
+        except (OSError, http.client.HTTPException):
+            return
+        answered.set()
 
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return opened.is_set()
+    threading.Thread(target=ask, daemon=True).start()
+    return answered.wait(seconds)
 
 
 def read_idx(folder):

@@ -93,6 +93,14 @@ def test_bijection_for_large_sizes(m):
     assert np.bincount(order, minlength=m).max() == 1
 
 
+@pytest.mark.parametrize("m", [65, 100, 800, 5000])
+def test_a_position_alone_and_a_whole_column_agree(m):
+    multipliers, increments = np.zeros(bijection.MAX_ROUNDS, np.uint16), np.zeros(bijection.MAX_ROUNDS, np.uint16)
+    bijection.round_keys(m, np.uint64(3), np.uint64(1), np.uint64(2), multipliers, increments)
+    alone = [bijection.feistel(i, m, multipliers, increments) for i in range(m)]
+    np.testing.assert_array_equal(kernels.rpp_permutation(m, 3, 2, 3)[1, :, 2], alone)
+
+
 SIMULATED = """
 import numpy as np
 from numba import cuda
@@ -116,7 +124,7 @@ for m in (5, 64, 65, 100, 800):
 """
 
 
-def test_the_same_source_runs_in_a_cuda_kernel():
+def test_the_same_source_runs_in_the_cuda_simulator():
     # Compiled code switched off: every step runs as Python, in the simulator, where an overflow would warn.
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run(

@@ -7,6 +7,7 @@ import sys
 import joblib
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_friedman1, make_multilabel_classification
 from sklearn.exceptions import ConvergenceWarning
@@ -17,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ldlrpp import LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor
-from ldlrpp.network import Logistic, Softmax, epochs
+from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs
 
 ESTIMATORS = [LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor]
 CLASSIFIERS = [LDLClassifier, RPPClassifier]
@@ -28,7 +29,6 @@ unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.Convergence
 
 
 @unconverged
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks([estimator() for estimator in ESTIMATORS])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
@@ -263,10 +263,83 @@ def test_training_ends_where_the_loss_does(digits, capsys):
 def test_training_that_diverges_says_so(digits):
     X, _, y, _ = digits
     with (
-        pytest.raises(ValueError, match="learning_rate_init may be too high"),
+        pytest.raises(ValueError, match=r"Training diverged in epoch 1: .* learning_rate_init may be too high"),
         np.errstate(all="ignore"),
     ):
-        LDLRegressor((32,), solver="sgd", learning_rate_init=1e30, random_state=0).partial_fit(X, y)
+        LDLRegressor((32,), solver="sgd", learning_rate_init=1e30, random_state=0).fit(X, y)
+
+
+def test_options_of_training_reach_it(digits, monkeypatch):
+    X, _, y, _ = digits
+    seen = {}
+
+    def spy(network, loss, optimizer, X, targets, **options):
+        seen.update(options)
+        return epochs(network, loss, optimizer, X, targets, **options)
+
+    monkeypatch.setattr("ldlrpp.estimators.base.epochs", spy)
+    adam = LDLRegressor(
+        (32,), alpha=0.5, batch_size=50, shuffle=False, learning_rate_init=0.02, beta_1=0.8, beta_2=0.7, epsilon=0.1
+    ).partial_fit(X, y)
+    assert (seen["alpha"], seen["batch_size"], seen["shuffle"]) == (0.5, 50, False)
+    optimizer = adam._optimizer
+    assert isinstance(optimizer, Adam)
+    assert (optimizer.learning_rate, optimizer.beta_1, optimizer.beta_2, optimizer.epsilon) == (0.02, 0.8, 0.7, 0.1)
+    sgd = RPPRegressor((30,), solver="sgd", momentum=0.3, nesterovs_momentum=False).partial_fit(X, y)
+    assert isinstance(sgd._optimizer, SGD)
+    assert (sgd._optimizer.momentum, sgd._optimizer.nesterov) == (0.3, False)
+    assert (seen["alpha"], seen["batch_size"], seen["shuffle"]) == (0.0001, 200, True)
+
+
+@unconverged
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_data_frames(estimator, digits):
+    pandas = pytest.importorskip("pandas")
+    X, X_test, y, _ = digits
+    names = [f"pixel_{i}" for i in range(64)]
+    model = estimator(SMALL[estimator], max_iter=2, random_state=0)
+    model.fit(pandas.DataFrame(X, columns=names), pandas.Series(y))
+    assert model.feature_names_in_.tolist() == names
+    np.testing.assert_array_equal(
+        model.predict(pandas.DataFrame(X_test, columns=names)),
+        estimator(SMALL[estimator], max_iter=2, random_state=0).fit(X, y).predict(X_test),
+    )
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(pandas.DataFrame(X_test, columns=names[::-1]))
+
+
+@unconverged
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_a_single_class(classifier, digits):
+    X, _, _, _ = digits
+    model = classifier(SMALL[classifier], max_iter=2).fit(X, np.full(len(X), 7))
+    assert model.classes_.tolist() == [7]
+    np.testing.assert_array_equal(model.predict(X), 7)
+    np.testing.assert_array_equal(model.predict_proba(X), np.ones((len(X), 1)))
+
+
+@pytest.mark.parametrize("regressor", [LDLRegressor, RPPRegressor])
+def test_the_number_of_targets_stays(regressor, digits):
+    X, _, y, _ = digits
+    model = regressor(SMALL[regressor]).partial_fit(X, np.stack([y, y, y], axis=1))
+    with pytest.raises(ValueError, match=r"y must have 3 outputs as in the first call, got 1"):
+        model.partial_fit(X, y)
+    with pytest.raises(TypeError, match="y must be a dense array, got csr_array"):
+        model.fit(X, csr_array(np.stack([y, y], axis=1)))
+
+
+def test_the_kind_of_labels_stays(digits):
+    X, _, y, _ = digits
+    indicator = np.eye(10, dtype=int)[y]
+    model = LDLClassifier((32,)).partial_fit(X, indicator, classes=np.arange(10))
+    with pytest.raises(ValueError, match=r"y must have shape \(n_samples, 10\) as in the first call, got \(1347,\)"):
+        model.partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"y must have shape \(n_samples, 10\) .* got \(1347, 4\)"):
+        model.partial_fit(X, indicator[:, :4])
+    with pytest.raises(ValueError, match="y must be a column of labels or an indicator matrix of 0 and 1"):
+        LDLClassifier((32,)).fit(X, 1 + indicator)
+    with pytest.raises(ValueError, match=r"classes of a y of several labels must be \[0 1 2 .* 9\], its columns"):
+        LDLClassifier((32,)).partial_fit(X, indicator, classes=[10, 20, 30])
 
 
 def test_ctrl_c_keeps_the_model(digits, monkeypatch):

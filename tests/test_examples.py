@@ -2,7 +2,9 @@
 
 import gzip
 import importlib.util
+import io
 import sys
+import time
 from pathlib import Path
 
 import matplotlib.image
@@ -84,16 +86,27 @@ def test_the_rpp_demo_reads_idx_files(example, digits, tmp_path, zipped):
 @demo
 def test_the_rpp_demo_falls_back_to_digits(example, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(example, "get_data_home", lambda: tmp_path)
-    monkeypatch.setattr(example, "reachable", lambda host: False)
+    monkeypatch.setattr(example, "reachable", lambda url: False)
     name, X_train, *_ = example.load(None)
     assert name == "scikit-learn's digits"
     assert X_train.shape[1] == 64
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
-    assert "no connection" in printed
+    assert "no answer" in printed
 
 
 @demo
-def test_an_unreachable_host_is_known_in_seconds(example):
-    # .invalid resolves nowhere, by definition
-    assert not example.reachable("openml.invalid", seconds=2)
+def test_a_server_that_does_not_answer_is_given_up_soon(example, monkeypatch):
+    monkeypatch.setattr(example.urllib.request, "urlopen", lambda url, timeout: time.sleep(2) or io.BytesIO())
+    start = time.perf_counter()
+    assert not example.reachable("https://example.invalid", seconds=0.2)
+    assert time.perf_counter() - start < 1.5
+
+
+@demo
+def test_any_answer_of_a_server_counts(example, monkeypatch):
+    def refuse(url, timeout):
+        raise example.urllib.error.HTTPError(url, 403, "forbidden", {}, None)
+
+    monkeypatch.setattr(example.urllib.request, "urlopen", refuse)
+    assert example.reachable("https://example.invalid")

@@ -6,6 +6,7 @@ from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import LabelBinarizer
@@ -53,10 +54,11 @@ class BaseNetworkEstimator(BaseEstimator, ABC):
         """Targets (n_samples, n_outputs) of validated ``y``; with ``reset``, set the loss that takes them."""
 
     def _hidden_widths(self):
-        widths = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
-        if widths.ndim != 1 or (widths.size and not np.issubdtype(widths.dtype, np.integer)) or np.any(widths < 1):
-            raise ValueError(f"hidden_layer_sizes must be integers of 1 or more, got {self.hidden_layer_sizes!r}")
-        return widths.tolist()
+        sizes = self.hidden_layer_sizes
+        widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        if not all(isinstance(width, Integral) and width >= 1 for width in widths):
+            raise ValueError(f"hidden_layer_sizes must be integers of 1 or more, got {sizes!r}")
+        return [int(width) for width in widths]
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
@@ -117,7 +119,7 @@ class BaseNetworkEstimator(BaseEstimator, ABC):
             X,
             y,
             reset=reset,
-            dtype=(np.float64, np.float32),
+            dtype=(np.float64, np.float32) if reset else self._dtype,
             order="C",
             multi_output=True,
             y_numeric=self._y_numeric,
@@ -141,9 +143,9 @@ class BaseNetworkEstimator(BaseEstimator, ABC):
             self.n_parameters_dense_ = self.network_.n_parameters_dense
             self.n_iter_ = self.t_ = 0
             self.loss_curve_ = []
-            self.best_loss_ = np.inf
-        else:
-            X = X.astype(self._dtype, copy=False)
+            self.loss_ = self.best_loss_ = np.inf
+        elif targets.shape[1] != self.n_outputs_:
+            raise ValueError(f"y must have {self.n_outputs_} outputs as in the first call, got {targets.shape[1]}")
         return X, targets.astype(self._dtype, copy=False)
 
     @property
@@ -172,6 +174,8 @@ class BaseNetworkEstimator(BaseEstimator, ABC):
         )
 
     def _end_epoch(self, loss, n_samples):
+        if not np.isfinite(loss):
+            self._raise_diverged()
         self.loss_ = loss
         self.loss_curve_.append(loss)
         self.n_iter_ += 1
@@ -181,16 +185,19 @@ class BaseNetworkEstimator(BaseEstimator, ABC):
 
     def _check_finite(self):
         if not all(np.isfinite(array).all() for array in self.network_.parameters()):
-            raise ValueError(
-                "Training produced parameters that are not finite. The input may hold large values that want scaling, "
-                "or learning_rate_init may be too high."
-            )
+            self._raise_diverged()
+
+    def _raise_diverged(self):
+        raise ValueError(
+            f"Training diverged in epoch {self.n_iter_ + 1}: the loss or the parameters are not finite. "
+            "The input may hold large values that want scaling, or learning_rate_init may be too high."
+        )
 
     def _predictions(self, X):
         """What the loss makes of the scores, (n_samples, n_outputs)."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32), order="C")
-        return self._loss.predict(self.network_.scores(X.astype(self._dtype, copy=False)).T).T
+        X = validate_data(self, X, reset=False, dtype=self._dtype, order="C")
+        return self._loss.predict(self.network_.scores(X).T).T
 
 
 class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
@@ -204,12 +211,20 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
     def _targets(self, y, reset, classes):
         if y.ndim == 1 or y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        multilabel = y.ndim == 2
+        if multilabel and (type_of_target(y) != "multilabel-indicator" or not np.isin(y, (0, 1)).all()):
+            raise ValueError("y must be a column of labels or an indicator matrix of 0 and 1 for several labels")
         if reset:
-            multilabel = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if multilabel or classes is None else classes)
             self.classes_ = self._label_binarizer.classes_
+            self._multilabel = multilabel
             self._loss = Softmax() if self._label_binarizer.y_type_ == "multiclass" else Logistic()
-        if y.ndim == 1 and len(unknown := np.setdiff1d(y, self.classes_)):
+        if multilabel != self._multilabel or (multilabel and y.shape[1] != len(self.classes_)):
+            wanted = f"(n_samples, {len(self.classes_)})" if self._multilabel else "(n_samples,)"
+            raise ValueError(f"y must have shape {wanted} as in the first call, got {y.shape}")
+        if multilabel and classes is not None and not np.array_equal(classes, self.classes_):
+            raise ValueError(f"classes of a y of several labels must be {self.classes_}, its columns, got {classes}")
+        if not multilabel and len(unknown := np.setdiff1d(y, self.classes_)):
             raise ValueError(f"y must hold only the classes {self.classes_}, got {unknown}")
         return self._label_binarizer.transform(y)
 
@@ -272,6 +287,8 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
             Probability of every class, in the order of ``classes_``; with several labels, of each label.
         """
         probabilities = self._predictions(X)
+        if len(self.classes_) == 1:
+            return np.ones_like(probabilities)
         if self.n_outputs_ == 1:
             return np.hstack([1 - probabilities, probabilities])
         return probabilities
@@ -288,6 +305,8 @@ class NetworkRegressor(MultiOutputMixin, RegressorMixin, BaseNetworkEstimator):
     _y_numeric = True
 
     def _targets(self, y, reset, classes):
+        if issparse(y):
+            raise TypeError(f"y must be a dense array, got {type(y).__name__}")
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if reset:

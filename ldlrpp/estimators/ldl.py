@@ -124,7 +124,7 @@ class LDLClassifier(NetworkClassifier, _LDLLayers):
     network_ : ldlrpp.network.Network
         The network: ``network_.layers[i].parameters`` are its arrays by name.
     n_parameters_ : int
-        Number of parameters, all of which are learned.
+        Number of parameters, those of a butterfly whose input is padded or output is cut included.
     n_parameters_dense_ : int
         Number of parameters of the dense network of the same widths.
     loss_ : float
@@ -220,7 +220,7 @@ class LDLRegressor(NetworkRegressor, _LDLLayers):
     network_ : ldlrpp.network.Network
         The network: ``network_.layers[i].parameters`` are its arrays by name.
     n_parameters_ : int
-        Number of parameters, all of which are learned.
+        Number of parameters, those of a butterfly whose input is padded or output is cut included.
     n_parameters_dense_ : int
         Number of parameters of the dense network of the same widths.
     loss_ : float

@@ -139,7 +139,7 @@ class RPPClassifier(NetworkClassifier, _RPPLayers):
     network_ : ldlrpp.network.Network
         The network: ``network_.layers[i].parameters`` are its arrays by name.
     n_parameters_ : int
-        Number of parameters, all of which are learned.
+        Number of parameters.
     n_parameters_dense_ : int
         Number of parameters of the dense network of the same widths.
     loss_ : float
@@ -237,7 +237,7 @@ class RPPRegressor(NetworkRegressor, _RPPLayers):
     network_ : ldlrpp.network.Network
         The network: ``network_.layers[i].parameters`` are its arrays by name.
     n_parameters_ : int
-        Number of parameters, all of which are learned.
+        Number of parameters.
     n_parameters_dense_ : int
         Number of parameters of the dense network of the same widths.
     loss_ : float
