@@ -60,6 +60,17 @@ def ldl_backward(grad_y, x, weights, scale):
     return grad, grad_weights, grad_scale, grad_bias
 
 
+def butterfly(x, twiddle):
+    """A butterfly of decreasing stride, factor by factor: pairs of positions a stride apart times a 2×2 matrix."""
+    width = x.shape[1]
+    for s, factors in enumerate(twiddle):
+        stride = width // 2 ** (s + 1)
+        pairs = x.reshape(len(x), 2**s, 2, stride)
+        matrices = factors.reshape(2**s, stride, 2, 2)
+        x = np.einsum("bkij,rbjk->rbik", matrices, pairs).reshape(len(x), width)
+    return x
+
+
 # --- RPP -------------------------------------------------------------------------------------------------------------
 
 

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ldlrpp import kernels
+from ldlrpp.kernels import ldl_plain
 
-WIDTHS = [1, 2, 4, 8, 16, 32, 128, 1024]
+# below a vector, one vector, one to several passes of one and two stages, in one piece and in top and bottom stages
+WIDTHS = [1, 2, 4, 8, 16, 32, 64, 128, 1024, 2048, 8192]
 BATCHES = [0, 1, 2, 15, 16, 17, 67]
 
 
@@ -52,8 +54,27 @@ def test_forward_and_backward_agree_with_the_reference(width, batch, dtype, thre
     check_backward(grad_y, x, weights, scale, grads)
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 9), st.integers(0, 70), st.sampled_from([np.float32, np.float64]), st.integers(0, 2**32))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("width", [1, 2, 8, 64, 1024])
+def test_the_plain_loops_agree_with_the_reference(width, dtype, threads):
+    # they are the kernels of narrow rows, and another way to the same results for all
+    x, grad_y, weights, scale, bias = layer(width, 17, dtype)
+    y, grads = np.empty_like(x), [np.empty_like(a) for a in (x, weights, scale, bias)]
+    ldl_plain.forward(x, weights, scale, bias, y)
+    ldl_plain.backward(grad_y, x, weights, scale, *grads)
+    check_forward(x, weights, scale, bias, y)
+    check_backward(grad_y, x, weights, scale, grads)
+
+
+@pytest.mark.parametrize(("width", "batch"), [(2**14, 40), (2**16, 20), (2**18, 1), (2**20, 2)])
+def test_wide_rows(width, batch):
+    x, grad_y, weights, scale, bias = layer(width, batch, np.float32)
+    check_forward(x, weights, scale, bias, kernels.ldl_forward(x, weights, scale, bias))
+    check_backward(grad_y, x, weights, scale, kernels.ldl_backward(grad_y, x, weights, scale))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 12), st.integers(0, 70), st.sampled_from([np.float32, np.float64]), st.integers(0, 2**32))
 def test_any_shape(n_stages, batch, dtype, seed):
     x, grad_y, weights, scale, bias = layer(2**n_stages, batch, dtype, seed)
     check_forward(x, weights, scale, bias, kernels.ldl_forward(x, weights, scale, bias))
@@ -101,8 +122,9 @@ def test_gradients_are_central_differences():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_results_do_not_depend_on_threads_or_batch(dtype, set_threads):
-    x, grad_y, weights, scale, bias = layer(128, 1500, dtype)
+@pytest.mark.parametrize(("width", "batch"), [(4, 1500), (128, 1500), (2048, 100), (8192, 70)])
+def test_results_do_not_depend_on_threads_or_batch(width, batch, dtype, set_threads):
+    x, grad_y, weights, scale, bias = layer(width, batch, dtype)
     results = []
     for n in (1, 2, numba.get_num_threads()):
         set_threads(n)
@@ -110,11 +132,22 @@ def test_results_do_not_depend_on_threads_or_batch(dtype, set_threads):
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
-    for rows in (slice(3, 4), slice(5, 20), slice(700, 733)):
+    # batches small enough for other kernels than the whole
+    for rows in (slice(3, 4), slice(5, 20), slice(30, 63)):
         np.testing.assert_array_equal(kernels.ldl_forward(x[rows], weights, scale, bias), results[0][0][rows])
-        np.testing.assert_array_equal(
-            kernels.ldl_backward(grad_y[rows], x[rows], weights, scale)[0], results[0][1][rows]
-        )
+        grad_x = kernels.ldl_backward(grad_y[rows], x[rows], weights, scale)[0]
+        np.testing.assert_array_equal(grad_x, results[0][1][rows])
+
+
+@pytest.mark.parametrize("width", [1, 2, 8, 64])
+def test_butterfly_weights(width):
+    rng = np.random.default_rng(0)
+    n_stages = width.bit_length() - 1
+    twiddle, x = rng.normal(size=(n_stages, width // 2, 2, 2)), rng.normal(size=(5, width))
+    weights = kernels.ldl_from_butterfly(twiddle)
+    y = kernels.ldl_forward(x, weights, np.ones(width), np.zeros(width))
+    np.testing.assert_allclose(y, reference.butterfly(x, twiddle), rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(kernels.ldl_to_butterfly(weights), twiddle)
 
 
 def test_backward_overwrites_and_leaves_inputs_alone():
@@ -261,6 +294,13 @@ W, S, B = kernels.ldl_init(8)
         (lambda: kernels.ldl_init(8, init="zeros"), ValueError, "init must be 'orthogonal' or 'normal', got 'zeros'"),
         (lambda: kernels.ldl_init(8, gain=float("nan")), ValueError, "gain must be a finite number above 0, got nan"),
         (lambda: kernels.ldl_init(8, dtype=np.float16), TypeError, "dtype must be float32 or float64, got .*float16"),
+        (
+            lambda: kernels.ldl_from_butterfly(np.zeros((3, 8, 2, 2))),
+            ValueError,
+            r"twiddle must have .*got \(3, 8, 2, 2\)",
+        ),
+        (lambda: kernels.ldl_from_butterfly(W), ValueError, r"twiddle must have shape \(log2 N, N / 2, 2, 2\)"),
+        (lambda: kernels.ldl_to_butterfly(W[:2]), ValueError, r"weights must have shape \(log2 N = 3, 2, N = 8\)"),
         (lambda: kernels.ldl_n_parameters(3), ValueError, "width must be a power of two, got 3"),
     ],
 )

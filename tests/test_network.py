@@ -39,10 +39,10 @@ def layer_sizes(kind):
 
 def targets_of(loss, n_outputs, batch, rng):
     if isinstance(loss, SquaredError):
-        return rng.normal(size=(n_outputs, batch))
+        return rng.normal(size=(batch, n_outputs))
     if isinstance(loss, Softmax):
-        return np.eye(n_outputs)[rng.integers(n_outputs, size=batch)].T
-    return rng.integers(2, size=(n_outputs, batch)).astype(float)
+        return np.eye(n_outputs)[rng.integers(n_outputs, size=batch)]
+    return rng.integers(2, size=(batch, n_outputs)).astype(float)
 
 
 @pytest.mark.parametrize("loss", [SquaredError(), Softmax(), Logistic()], ids=lambda loss: type(loss).__name__)
@@ -56,7 +56,7 @@ def test_gradient_of_a_whole_network_is_the_central_difference(kind, activation,
     network = Network([*hidden, Dense(widths[-1], 3, rng=rng, dtype=np.float64)], activation)
     for parameter in network.parameters():
         parameter += 0.1 * rng.normal(size=parameter.shape)  # biases off zero, so that no relu sits on its corner
-    x = rng.normal(size=(5, 7))
+    x = rng.normal(size=(7, 5))
     targets = targets_of(loss, 3, 7, rng)
     outputs, grad_outputs = network.empty_outputs(7), network.empty_outputs(7)
     gradients = network.empty_gradients()
@@ -84,7 +84,7 @@ def test_gradient_of_a_whole_network_is_the_central_difference(kind, activation,
 def test_input_gradient_of_a_layer(kind, sizes):
     rng = np.random.default_rng(2)
     layer = layer_of(kind, *sizes, rng)
-    x, grad_y = rng.normal(size=(sizes[0], 4)), rng.normal(size=(sizes[1], 4))
+    x, grad_y = rng.normal(size=(4, sizes[0])), rng.normal(size=(4, sizes[1]))
     gradients = {name: np.empty_like(array) for name, array in layer.parameters.items()}
     grad_x, out = np.full_like(x, np.nan), np.full_like(grad_y, np.nan)
     copies = x.copy(), grad_y.copy()
@@ -101,12 +101,12 @@ def test_input_gradient_of_a_layer(kind, sizes):
 
 def test_ldl_layer_repeats_or_pads_its_input_and_cuts_its_output():
     rng = np.random.default_rng(3)
-    x = rng.normal(size=(3, 2))
-    for expansion, wide in (("repeat", np.concatenate([x, x, x[:2]])), ("pad", np.concatenate([x, np.zeros((5, 2))]))):
+    x = rng.normal(size=(2, 3))
+    for expansion, wide in (("repeat", np.hstack([x, x, x[:, :2]])), ("pad", np.hstack([x, np.zeros((2, 5))]))):
         layer = LDL(3, 6, expansion=expansion, rng=rng, dtype=np.float64)
-        out = np.empty((6, 2))
+        out = np.empty((2, 6))
         layer.forward(x, out)
-        np.testing.assert_allclose(out, reference.ldl_forward(wide.T, *layer.parameters.values()).T[:6], rtol=1e-12)
+        np.testing.assert_allclose(out, reference.ldl_forward(wide, *layer.parameters.values())[:, :6], rtol=1e-12)
     assert LDL(1, 1, rng=rng, dtype=np.float64).width == 1
     assert LDL(1024, 100, rng=rng, dtype=np.float64).width == 1024
 
@@ -120,7 +120,7 @@ def test_initial_layers_keep_the_scale_of_activations(kind, activation):
     network = Network([layer_of(kind, width, width, rng, activation) for _ in range(8)], activation)
     outputs = network.empty_outputs(50)
     with network.threads():
-        scores = network.forward(rng.normal(size=(width, 50)), outputs)
+        scores = network.forward(rng.normal(size=(50, width)), outputs)
     # scores have a gain with no activation after it
     assert 0.5 < scores.std() / {"relu": np.sqrt(2), "identity": 1, "tanh": 5 / 3}[activation] < 2
 
@@ -145,15 +145,15 @@ def test_layers_must_fit_each_other():
 
 
 def test_losses_match_their_definitions_and_survive_large_scores():
-    scores = np.array([[1.0, -2.0], [0.5, 3.0]])
+    scores = np.array([[1.0, 0.5], [-2.0, 3.0]])
     targets = np.array([[1.0, 0.0], [0.0, 1.0]])
-    probabilities = np.exp(scores) / np.exp(scores).sum(axis=0)
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     assert Softmax().value_and_gradient(scores, targets)[0] == pytest.approx(
         -np.log(probabilities[[0, 1], [0, 1]]).mean()
     )
     np.testing.assert_allclose(Softmax().predict(scores), probabilities)
     p = 1 / (1 + np.exp(-scores))
-    expected = -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).sum(axis=0).mean()
+    expected = -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).sum(axis=1).mean()
     assert Logistic().value_and_gradient(scores, targets)[0] == pytest.approx(expected)
     assert SquaredError().value_and_gradient(scores, targets)[0] == pytest.approx(np.mean((scores - targets) ** 2) / 2)
     for loss in (Softmax(), Logistic()):

@@ -197,7 +197,7 @@ class BaseNetworkEstimator(BaseEstimator, ABC):
         """What the loss makes of the scores, (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=self._dtype, order="C")
-        return self._loss.predict(self.network_.scores(X).T).T
+        return self._loss.predict(self.network_.scores(X))
 
 
 class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):

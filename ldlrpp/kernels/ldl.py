@@ -126,7 +126,7 @@ def ldl_forward(x, weights, scale, bias, *, out=None):
     bias = _vector("bias", bias, x)
     y = arguments.output(out, x.shape, x.dtype, (x, weights, scale, bias))
     with kernel_lock:
-        ldl_cpu.forward(x.T, weights, scale, bias, y.T)
+        ldl_cpu.forward(x, weights, scale, bias, y)
     if out is None or y is out:
         return y
     out[...] = y
@@ -188,7 +188,7 @@ def ldl_backward(grad_y, x, weights, scale):
     grad_scale = np.empty_like(grad_weights, shape=scale.shape)
     grad_bias = np.empty_like(grad_scale)
     with kernel_lock:
-        ldl_cpu.backward(grad_y.T, x.T, weights, scale, grad_x.T, grad_weights, grad_scale, grad_bias)
+        ldl_cpu.backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias)
     return grad_x, grad_weights, grad_scale, grad_bias
 
 
@@ -229,6 +229,101 @@ def ldl_dense(weights, scale):
     return ldl_forward(identity, weights, scale, np.zeros_like(scale))
 
 
+def ldl_from_butterfly(twiddle):
+    """The weights of an LDL layer that computes a butterfly of decreasing stride.
+
+    Parameters
+    ----------
+    twiddle : ndarray of shape (log2 N, N / 2, 2, 2)
+        The factors in the layout of existing butterfly packages [1]_: factor s has stride h = N / 2^(s+1), and
+        ``twiddle[s, b·h + k]`` is the matrix that takes positions ``2·b·h + k`` and ``2·b·h + h + k`` to themselves.
+        float32 or float64.
+
+    Returns
+    -------
+    weights : ndarray of shape (log2 N, 2, N)
+        Weights for `ldl_forward`; with a ``scale`` of ones and a ``bias`` of zeros it computes the butterfly.
+
+    Raises
+    ------
+    ValueError
+        If the shape is not that of a twiddle.
+    TypeError
+        If the array is not float32 or float64.
+
+    References
+    ----------
+    .. [1] T. Dao et al., "Kaleidoscope: An Efficient, Learnable Representation For All Structured Linear Maps",
+       ICLR 2020; the twiddle of its package, without the axes of stacks and blocks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ldlrpp import kernels
+    >>> kernels.ldl_from_butterfly(np.array([[[[1.0, 2.0], [4.0, 3.0]]]]))
+    array([[[1., 3.],
+            [2., 4.]]])
+    """
+    twiddle = arguments.float_array("twiddle", twiddle)
+    arguments.check_shape("twiddle", twiddle, (None, None, 2, 2), ("log2 N", "N / 2", "2", "2"))
+    n_stages = len(twiddle)
+    if n_stages and twiddle.shape[1] != 2 ** (n_stages - 1):
+        raise ValueError(f"twiddle must have shape (log2 N, N / 2, 2, 2), got {twiddle.shape}")
+    width = 2**n_stages
+    weights = np.empty((n_stages, 2, width), twiddle.dtype)
+    for factors, stage in _butterfly_views(twiddle, weights):
+        for half in range(2):
+            stage[0, :, half] = factors[:, :, half, half]
+            stage[1, :, half] = factors[:, :, half, 1 - half]
+    return weights
+
+
+def ldl_to_butterfly(weights):
+    """The twiddle of a butterfly from the weights of an LDL layer: the inverse of `ldl_from_butterfly`.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (log2 N, 2, N)
+        Weights of the stages, float32 or float64.
+
+    Returns
+    -------
+    twiddle : ndarray of shape (log2 N, N / 2, 2, 2)
+        The factors, see `ldl_from_butterfly`. A layer's ``scale`` and ``bias`` have no place in them.
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit or N is not a power of two.
+    TypeError
+        If the array is not float32 or float64.
+
+    Examples
+    --------
+    >>> from ldlrpp import kernels
+    >>> weights = kernels.ldl_init(8, random_state=0)[0]
+    >>> bool((kernels.ldl_from_butterfly(kernels.ldl_to_butterfly(weights)) == weights).all())
+    True
+    """
+    weights = arguments.float_array("weights", weights)
+    arguments.check_shape("weights", weights, (None, 2, None), ("log2 N", "2", "N"))
+    width = arguments.power_of_two("the width weights.shape[2]", weights.shape[2])
+    arguments.check_shape("weights", weights, (width.bit_length() - 1, 2, width), ("log2 N", "2", "N"))
+    twiddle = np.empty((len(weights), width // 2, 2, 2), weights.dtype)
+    for factors, stage in _butterfly_views(twiddle, weights):
+        for half in range(2):
+            factors[:, :, half, half] = stage[0, :, half]
+            factors[:, :, half, 1 - half] = stage[1, :, half]
+    return twiddle
+
+
+def _butterfly_views(twiddle, weights):
+    """Every stage's twiddle (block, position, output, input) and weights (own or other, block, half, position)."""
+    for s, (factors, stage) in enumerate(zip(twiddle, weights, strict=True)):
+        half = weights.shape[2] >> (s + 1)
+        yield factors.reshape(2**s, half, 2, 2), stage.reshape(2, 2**s, 2, half)
+
+
 def ldl_n_parameters(width):
     """Number of parameters of an LDL layer: 2·N·log2 N weights, N scales and N biases.
 
@@ -260,11 +355,11 @@ def ldl_n_parameters(width):
 
 
 def _batch(name, value, like=None):
-    """A (batch, N) array that is contiguous one way or the other; of the shape and dtype of ``like``."""
+    """A (batch, N) array in C order; of the shape and dtype of ``like``."""
     array = arguments.float_array(name, value, None if like is None else like.dtype)
     arguments.check_shape(name, array, (None, None) if like is None else like.shape, ("batch", "N"))
     arguments.power_of_two(f"the width {name}.shape[1]", array.shape[1])
-    return array if array.flags.c_contiguous or array.flags.f_contiguous else np.ascontiguousarray(array)
+    return np.ascontiguousarray(array)
 
 
 def _vector(name, value, x):

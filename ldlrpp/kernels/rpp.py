@@ -188,6 +188,7 @@ def rpp_backward(grad_y, x, hidden, n_permutations, seed):
             hidden_t,
             n_permutations,
             seed,
+            True,
             grad_x_t,
             grad_hidden_t,
         )

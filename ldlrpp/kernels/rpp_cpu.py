@@ -99,10 +99,11 @@ def forward(x, hidden_t, n_permutations, seed, bias, out):
 
 
 @njit(parallel=True, cache=True)
-def backward(grad_y, x, hidden_t, n_permutations, seed, grad_x, grad_hidden_t):
+def backward(grad_y, x, hidden_t, n_permutations, seed, wants_grad_x, grad_x, grad_hidden_t):
     """The transpose of `forward`: overwrites grad_x (m, batch) and grad_hidden_t (n, m).
 
-    grad_y (k·n, batch), x (m, batch), hidden_t (n, m). A ``grad_x`` of shape (0, batch) is not computed. Two passes
+    grad_y (k·n, batch), x (m, batch), hidden_t (n, m). Without ``wants_grad_x``, ``grad_x`` is left
+    alone. Two passes
     over each group of columns: the first is parallel over outputs and leaves their weights and their gradients,
     already taken back through the permutation; the second is parallel over inputs, each task adding the outputs up,
     in order, for the rows it owns.
@@ -115,7 +116,8 @@ def backward(grad_y, x, hidden_t, n_permutations, seed, grad_x, grad_hidden_t):
     weights = np.empty((group, m), x.dtype)
     updates = np.empty((group, m), x.dtype)
     n_chunks = (m + _ROW_CHUNK - 1) // _ROW_CHUNK
-    grad_x[:] = 0
+    if wants_grad_x:
+        grad_x[:] = 0
     grad_hidden_t[:] = 0
     for first in range(0, width, group):
         size = min(group, width - first)
@@ -141,7 +143,7 @@ def backward(grad_y, x, hidden_t, n_permutations, seed, grad_x, grad_hidden_t):
                 j = (first + c) % n
                 for i in range(low, high):
                     grad_hidden_t[j, i] += updates[c, i]
-            if grad_x.shape[0]:
+            if wants_grad_x:
                 # forward: product = tile @ x
                 product = np.dot(np.ascontiguousarray(weights[:size, low:high]).T, grads)
                 for i in range(low, high):

@@ -11,9 +11,9 @@ Every layer has
 ``n_parameters``
     Their number, all of them together.
 ``forward(x, out)``
-    Writes the output for ``x`` (n_inputs, batch) into ``out`` (n_outputs, batch).
+    Writes the output for ``x`` (batch, n_inputs) into ``out`` (batch, n_outputs).
 ``backward(grad_y, x, gradients, grad_x)``
-    Overwrites the arrays of ``gradients`` (same names and shapes as ``parameters``) and ``grad_x`` (n_inputs, batch);
+    Overwrites the arrays of ``gradients`` (same names and shapes as ``parameters``) and ``grad_x`` (batch, n_inputs);
     where ``grad_x`` is None the input needs no gradient. ``grad_y`` and ``x`` are left alone.
 
 A layer keeps nothing of a batch: the caller owns inputs, outputs and gradients.
@@ -37,7 +37,7 @@ class _Layer:
 
 
 class Dense(_Layer):
-    """``y = weights @ x + bias``, weights of shape (n_outputs, n_inputs), Glorot-uniform at first."""
+    """``y = x @ weights.T + bias``, weights of shape (n_outputs, n_inputs), Glorot-uniform at first."""
 
     decayed = ("weights",)
 
@@ -50,14 +50,14 @@ class Dense(_Layer):
         }
 
     def forward(self, x, out):
-        np.matmul(self.parameters["weights"], x, out=out)
-        out += self.parameters["bias"][:, np.newaxis]
+        np.matmul(x, self.parameters["weights"].T, out=out)
+        out += self.parameters["bias"]
 
     def backward(self, grad_y, x, gradients, grad_x):
-        np.matmul(grad_y, x.T, out=gradients["weights"])
-        np.sum(grad_y, axis=1, out=gradients["bias"])
+        np.matmul(grad_y.T, x, out=gradients["weights"])
+        np.sum(grad_y, axis=0, out=gradients["bias"])
         if grad_x is not None:
-            np.matmul(self.parameters["weights"].T, grad_y, out=grad_x)
+            np.matmul(grad_y, self.parameters["weights"], out=grad_x)
 
 
 class LDL(_Layer):
@@ -77,18 +77,18 @@ class LDL(_Layer):
         self.parameters = {"weights": weights, "scale": scale, "bias": bias}
 
     def forward(self, x, out):
-        wide = out if self.n_outputs == self.width else np.empty((self.width, x.shape[1]), x.dtype)
+        wide = out if self.n_outputs == self.width else np.empty((len(x), self.width), x.dtype)
         ldl_cpu.forward(self._expand(x), *self.parameters.values(), wide)
         if wide is not out:
-            out[...] = wide[: self.n_outputs]
+            out[...] = wide[:, : self.n_outputs]
 
     def backward(self, grad_y, x, gradients, grad_x):
         if self.n_outputs < self.width:
             cut = grad_y
-            grad_y = np.zeros((self.width, x.shape[1]), x.dtype)
-            grad_y[: self.n_outputs] = cut
+            grad_y = np.zeros((len(x), self.width), x.dtype)
+            grad_y[:, : self.n_outputs] = cut
         direct = grad_x is not None and self.n_inputs == self.width
-        wide = grad_x if direct else np.empty((self.width, x.shape[1]), x.dtype)
+        wide = grad_x if direct else np.empty((len(x), self.width), x.dtype)
         ldl_cpu.backward(
             grad_y,
             self._expand(x),
@@ -100,19 +100,19 @@ class LDL(_Layer):
             gradients["bias"],
         )
         if grad_x is not None and not direct:
-            grad_x[...] = wide[: self.n_inputs]
+            grad_x[...] = wide[:, : self.n_inputs]
             if self.expansion == "repeat":
                 for start in range(self.n_inputs, self.width, self.n_inputs):
-                    copy = wide[start : start + self.n_inputs]
-                    grad_x[: len(copy)] += copy
+                    copy = wide[:, start : start + self.n_inputs]
+                    grad_x[:, : copy.shape[1]] += copy
 
     def _expand(self, x):
         if self.n_inputs == self.width:
             return x
         if self.expansion == "repeat":
-            return np.take(x, np.arange(self.width) % self.n_inputs, axis=0)
-        wide = np.zeros((self.width, x.shape[1]), x.dtype)
-        wide[: self.n_inputs] = x
+            return np.take(x, np.arange(self.width) % self.n_inputs, axis=1)
+        wide = np.zeros((len(x), self.width), x.dtype)
+        wide[:, : self.n_inputs] = x
         return wide
 
 
@@ -135,21 +135,22 @@ class RPP(_Layer):
         self.parameters = {"hidden": hidden, "bias": np.zeros(n_bias, dtype)}
 
     def forward(self, x, out):
-        rpp_cpu.forward(x, self.parameters["hidden"].T, self.n_permutations, self.seed, self.parameters["bias"], out)
+        hidden, bias = self.parameters.values()
+        rpp_cpu.forward(x.T, hidden.T, self.n_permutations, self.seed, bias, out.T)
 
     def backward(self, grad_y, x, gradients, grad_x):
-        if grad_x is None:
-            grad_x = np.empty((0, x.shape[1]), x.dtype)
+        wanted = grad_x is not None
         rpp_cpu.backward(
-            grad_y,
-            x,
+            grad_y.T,
+            x.T,
             self.parameters["hidden"].T,
             self.n_permutations,
             self.seed,
-            grad_x,
+            wanted,
+            grad_x.T if wanted else grad_y.T,
             gradients["hidden"].T,
         )
         grad_bias = gradients["bias"]
         if grad_bias.size:
-            # forward: out[c] += bias[c mod len(bias)]
-            grad_y.reshape(-1, len(grad_bias), x.shape[1]).sum(axis=(0, 2), out=grad_bias)
+            # forward: out[:, c] += bias[c mod len(bias)]
+            grad_y.reshape(len(x), -1, len(grad_bias)).sum(axis=(0, 1), out=grad_bias)

@@ -2,7 +2,7 @@
 
 Every loss has ``activation``, the name of the map from scores to predictions, ``predict(scores)``, which returns the
 predictions, and ``value_and_gradient(scores, targets)``, the mean over the batch of the loss and its gradient with
-respect to the scores. Scores and targets are (n_outputs, batch).
+respect to the scores. Scores and targets are (batch, n_outputs).
 """
 
 import numpy as np
@@ -30,14 +30,14 @@ class Softmax:
     activation = "softmax"
 
     def predict(self, scores):
-        return softmax(scores, axis=0)
+        return softmax(scores, axis=1)
 
     def value_and_gradient(self, scores, targets):
-        log_likelihood = np.sum(scores * targets, axis=0) - logsumexp(scores, axis=0)
+        log_likelihood = np.sum(scores * targets, axis=1) - logsumexp(scores, axis=1)
         value = -np.mean(log_likelihood, dtype=np.float64)
-        gradient = softmax(scores, axis=0)
+        gradient = softmax(scores, axis=1)
         gradient -= targets
-        gradient /= scores.shape[1]
+        gradient /= len(scores)
         return value, gradient
 
 
@@ -52,8 +52,8 @@ class Logistic:
     def value_and_gradient(self, scores, targets):
         # −t·log p − (1−t)·log(1−p) = log(1 + e^z) − t·z
         losses = np.logaddexp(0, scores) - targets * scores
-        value = np.sum(losses, dtype=np.float64) / scores.shape[1]
+        value = np.sum(losses, dtype=np.float64) / len(scores)
         gradient = expit(scores)
         gradient -= targets
-        gradient /= scores.shape[1]
+        gradient /= len(scores)
         return value, gradient

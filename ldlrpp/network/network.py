@@ -53,16 +53,16 @@ class Network:
         return nullcontext() if all(isinstance(layer, Dense) for layer in self.layers) else single_threaded_blas()
 
     def empty_outputs(self, batch):
-        """Arrays for the outputs of all layers, (n_outputs, batch) each."""
+        """Arrays for the outputs of all layers, (batch, n_outputs) each."""
         dtype = self.parameters()[0].dtype
-        return [np.empty((layer.n_outputs, batch), dtype) for layer in self.layers]
+        return [np.empty((batch, layer.n_outputs), dtype) for layer in self.layers]
 
     def empty_gradients(self):
         """Arrays for the gradients of all parameters: for every layer a dict like its ``parameters``."""
         return [{name: np.empty_like(array) for name, array in layer.parameters.items()} for layer in self.layers]
 
     def forward(self, x, outputs):
-        """Scores (n_outputs, batch) of ``x`` (n_inputs, batch); every layer's output is left in ``outputs``."""
+        """Scores (batch, n_outputs) of ``x`` (batch, n_inputs); every layer's output is left in ``outputs``."""
         activate, _ = ACTIVATIONS[self.activation]
         for layer, out in zip(self.layers, outputs, strict=True):
             layer.forward(x, out)
@@ -90,9 +90,9 @@ class Network:
         scores = np.empty((len(X), self.layers[-1].n_outputs), self.parameters()[0].dtype)
         outputs = []
         for start in range(0, len(X), _SCORE_ROWS):
-            x = np.ascontiguousarray(X[start : start + _SCORE_ROWS].T)
-            if not outputs or outputs[0].shape[1] != x.shape[1]:
-                outputs = self.empty_outputs(x.shape[1])
+            x = X[start : start + _SCORE_ROWS]
+            if not outputs or len(outputs[0]) != len(x):
+                outputs = self.empty_outputs(len(x))
             with self.threads():
-                scores[start : start + _SCORE_ROWS] = self.forward(x, outputs).T
+                scores[start : start + _SCORE_ROWS] = self.forward(x, outputs)
         return scores

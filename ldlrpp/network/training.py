@@ -48,9 +48,9 @@ def epochs(network, loss, optimizer, X, targets, *, alpha=0.0, batch_size=200, s
             if batch not in buffers:
                 buffers[batch] = network.empty_outputs(batch), network.empty_outputs(batch)
             outputs, grad_outputs = buffers[batch]
-            x = np.ascontiguousarray(X[rows].T)
+            x = X[rows]
             with network.threads():
-                value, grad_scores = loss.value_and_gradient(network.forward(x, outputs), targets[rows].T)
+                value, grad_scores = loss.value_and_gradient(network.forward(x, outputs), targets[rows])
                 network.backward(grad_scores, x, outputs, grad_outputs, gradients)
             if alpha:
                 for parameter, gradient, decay in zip(parameters, flat_gradients, decays, strict=True):

@@ -1,0 +1,186 @@
+"""Time the LDL kernels against a matrix product, an FFT and memory: python benchmarks/ldl_cpu.py
+
+Every line is a ratio of two times of this run on this machine, float32 unless it says otherwise. Rows are (batch, N) arrays in C order;
+outputs exist before the clock starts.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import numba
+import numpy as np
+import scipy.fft
+
+from ldlrpp import kernels
+from ldlrpp.kernels import ldl_cpu
+
+
+def best(function, repeats=15, seconds=0.5):
+    """Shortest time of a call, in seconds."""
+    function()
+    times = []
+    while len(times) < repeats and (len(times) < 3 or sum(times) < seconds * repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+class Layer:
+    """An LDL layer with its input, output and gradients."""
+
+    def __init__(self, width, batch, dtype=np.float32):
+        rng = np.random.default_rng(0)
+        self.parameters = kernels.ldl_init(width, random_state=0, dtype=dtype)
+        self.x = rng.standard_normal((batch, width), dtype=dtype)
+        self.y = np.empty_like(self.x)
+        self.grad_x = np.empty_like(self.x)
+        self.grads = [np.empty_like(array) for array in self.parameters]
+        self.flops = 3 * width * (width.bit_length() - 1) * batch
+
+    def forward(self):
+        ldl_cpu.forward(self.x, *self.parameters, self.y)
+
+    def backward(self):
+        ldl_cpu.backward(self.y, self.x, *self.parameters[:2], self.grad_x, *self.grads)
+
+
+@numba.njit(parallel=True, fastmath=True)
+def read(array, out):
+    """Read an array once, with all threads."""
+    parts = len(out)
+    for part in numba.prange(parts):
+        total = array.dtype.type(0)
+        for i in range(part * len(array) // parts, (part + 1) * len(array) // parts):
+            total += array[i]
+        out[part] = total
+
+
+@numba.njit(fastmath=True)
+def read_alone(array, out):
+    """Read an array once, with one thread."""
+    total = array.dtype.type(0)
+    for i in range(len(array)):
+        total += array[i]
+    out[0] = total
+
+
+def sgemm_rate():
+    a = np.random.default_rng(0).standard_normal((2048, 2048), dtype=np.float32)
+    out = np.empty_like(a)
+    return 2 * 2048**3 / best(lambda: np.matmul(a, a, out=out))
+
+
+def against_sgemm_and_fft(exponent):
+    print(f"\nForward and backward, batches of 2^{exponent} numbers; GF/s counts 3·N·log2 N a row, sgemm is 2048³")
+    print(f"{'N':>8}{'forward ms':>12}{'GF/s':>8}{'/ sgemm':>9}{'/ rfft':>8}{'backward ms':>13}{'(f+b) / f':>11}")
+    for log in range(6, 17):
+        sgemm = sgemm_rate()
+        layer = Layer(2**log, 2**exponent >> log)
+        forward, backward = best(layer.forward), best(layer.backward)
+        fft = best(lambda: scipy.fft.rfft(layer.x, workers=os.cpu_count()))  # noqa: B023
+        rate = layer.flops / forward
+        print(
+            f"{2**log:>8}{1e3 * forward:>12.3f}{rate / 1e9:>8.0f}{rate / sgemm:>9.2f}{forward / fft:>8.2f}"
+            f"{1e3 * backward:>13.3f}{(forward + backward) / forward:>11.2f}"
+        )
+
+
+def against_dense():
+    print("\nForward against the dense x @ D of the same width, 2^20 numbers (2^18 from N = 8192 on)")
+    print(f"{'N':>8}{'LDL ms':>10}{'dense ms':>11}{'times faster':>14}")
+    for log in range(6, 15):
+        layer = Layer(2**log, 2 ** (20 if log < 13 else 18) >> log)
+        dense = np.random.default_rng(0).standard_normal((2**log, 2**log), dtype=np.float32)
+        forward, product = best(layer.forward), best(lambda: np.matmul(layer.x, dense, out=layer.y), 5)  # noqa: B023
+        print(f"{2**log:>8}{1e3 * forward:>10.3f}{1e3 * product:>11.3f}{product / forward:>14.1f}")
+
+
+def cliffs():
+    print("\nTime / (N · log2 N · batch) against N = 2^12, batch 16")
+    layer = Layer(2**12, 16)
+    unit = best(layer.forward) / layer.flops
+    for log in range(12, 23, 2):
+        layer = Layer(2**log, 16)
+        print(f"  N = 2^{log}: {best(layer.forward, 8) / layer.flops / unit:.2f}")
+
+
+def one_row():
+    print("\nOne row against reading its weights once (from wherever they are after the run before)")
+    for log in (10, 16, 20):
+        layer = Layer(2**log, 1)
+        flat = layer.parameters[0].reshape(-1)
+        out = np.empty(64, np.float32)
+        stream = min(best(lambda: read(flat, out)), best(lambda: read_alone(flat, out)))  # noqa: B023
+        forward = best(layer.forward)
+        print(f"  N = 2^{log}: {1e6 * forward:.1f} µs / {1e6 * stream:.1f} µs = {forward / stream:.2f}")
+
+
+def threads():
+    print(f"\n{numba.config.NUMBA_NUM_THREADS} threads against one, 2^20 numbers")
+    for log in (10, 16):
+        layer = Layer(2**log, 2**20 >> log)
+        many = best(layer.forward), best(layer.backward)
+        numba.set_num_threads(1)
+        one = best(layer.forward), best(layer.backward)
+        numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+        print(f"  N = 2^{log}: forward {one[0] / many[0]:.2f}, backward {one[1] / many[1]:.2f}")
+
+
+def double():
+    single, double = Layer(2**12, 256), Layer(2**12, 256, np.float64)
+    print(f"\nfloat64 against float32 rate, N = 2^12: {best(single.forward) / best(double.forward):.2f}")
+
+
+FIRST_CALL = """
+import sys, time
+import numpy as np
+from ldlrpp import kernels
+from ldlrpp.kernels import ldl_cpu
+dtype, width = sys.argv[1], int(sys.argv[2])
+parameters = kernels.ldl_init(width, dtype=dtype)
+x = np.ones((200, width), dtype)
+grads = [np.empty_like(a) for a in (x, *parameters)]
+for call in (lambda: ldl_cpu.forward(x, *parameters, x.copy()), lambda: ldl_cpu.backward(x, x, *parameters[:2], *grads)):
+    start = time.perf_counter()
+    call()
+    print(f"{time.perf_counter() - start:.2f}", end=" ")
+"""
+
+
+def compilation():
+    print("\nFirst call in seconds, forward and backward; cold, then with Numba's cache")
+    for dtype in ("float32", "float64"):
+        for width in (1024, 16384):
+            with tempfile.TemporaryDirectory() as cache:
+                command = [sys.executable, "-c", FIRST_CALL, dtype, str(width)]
+                environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+                cold, warm = (subprocess.check_output(command, env=environment, text=True) for _ in range(2))
+            print(f"  {dtype}, N = {width}: {cold}  {warm}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--rates", action="store_true", help="print the first table only, as for another NUMBA_CPU_NAME"
+    )
+    options = parser.parse_args()
+    print(f"{numba.get_num_threads()} threads; sgemm 2048³: {sgemm_rate() / 1e9:.0f} GF/s")
+    against_sgemm_and_fft(20)
+    if options.rates:
+        return
+    against_sgemm_and_fft(22)
+    against_dense()
+    cliffs()
+    one_row()
+    threads()
+    double()
+    compilation()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""LDL on the CPU, the arithmetic: one pass over the lines of a tile, forward and backward, as `ldl_cpu` wants them.
+
+Arrays are flat. A *place* in one is (base, line, inner, row): line l of the tile stands for ``inner`` neighbouring
+lines, and of these line j of row r is at base + l·line + j·inner + r·row. Weights of stage s, line (l, j) are at
+w + l·w_line + j·lanes, its own, and ``width`` further on, those for the line that it is mixed with; stage s + 1 is
+2·width further on.
+"""
+
+from numba import njit
+
+from ldlrpp.kernels.vectors import (
+    add,
+    lanes,
+    load,
+    multiply,
+    multiply_add,
+    prefetch,
+    prefetch_for_writing,
+    store,
+    swap,
+    zeros,
+)
+
+# Lines that are asked for ahead of time where rows are read from or written to memory.
+AHEAD = 3
+
+# Compiled into the kernels that call them, and nowhere else.
+helper = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+@helper
+def pass4(src, src_at, dst, dst_at, weights, w, w_line, quarter, n_lines, inner, rows, width, ahead):
+    """Two stages, of distances 2·quarter and quarter lines, from ``src`` to ``dst``."""
+    n_lanes = lanes(src)
+    s_base, s_line, s_inner, s_row = src_at
+    d_base, d_line, d_inner, d_row = dst_at
+    s_step, d_step, w_step = quarter * s_line, quarter * d_line, quarter * w_line
+    for first in range(0, n_lines, 4 * quarter):
+        for line in range(first, first + quarter):
+            for j in range(inner):
+                w0 = w + line * w_line + j * n_lanes
+                w1, w2, w3 = w0 + w_step, w0 + 2 * w_step, w0 + 3 * w_step
+                a0, b0 = load(weights, w0), load(weights, w0 + width)
+                a1, b1 = load(weights, w1), load(weights, w1 + width)
+                a2, b2 = load(weights, w2), load(weights, w2 + width)
+                a3, b3 = load(weights, w3), load(weights, w3 + width)
+                c0, d0 = load(weights, w0 + 2 * width), load(weights, w0 + 3 * width)
+                c1, d1 = load(weights, w1 + 2 * width), load(weights, w1 + 3 * width)
+                c2, d2 = load(weights, w2 + 2 * width), load(weights, w2 + 3 * width)
+                c3, d3 = load(weights, w3 + 2 * width), load(weights, w3 + 3 * width)
+                for r in range(rows):
+                    s = s_base + line * s_line + j * s_inner + r * s_row
+                    d = d_base + line * d_line + j * d_inner + r * d_row
+                    if ahead:
+                        prefetch(src, s + ahead)
+                        prefetch(src, s + s_step + ahead)
+                        prefetch(src, s + 2 * s_step + ahead)
+                        prefetch(src, s + 3 * s_step + ahead)
+                    z0, z1 = load(src, s), load(src, s + s_step)
+                    z2, z3 = load(src, s + 2 * s_step), load(src, s + 3 * s_step)
+                    y0 = multiply_add(b0, z2, multiply(a0, z0))
+                    y1 = multiply_add(b1, z3, multiply(a1, z1))
+                    y2 = multiply_add(b2, z0, multiply(a2, z2))
+                    y3 = multiply_add(b3, z1, multiply(a3, z3))
+                    store(dst, d, multiply_add(d0, y1, multiply(c0, y0)))
+                    store(dst, d + d_step, multiply_add(d1, y0, multiply(c1, y1)))
+                    store(dst, d + 2 * d_step, multiply_add(d2, y3, multiply(c2, y2)))
+                    store(dst, d + 3 * d_step, multiply_add(d3, y2, multiply(c3, y3)))
+
+
+@helper
+def _add_to(array, index, vector):
+    store(array, index, add(load(array, index), vector))
+
+
+@helper
+def pass4_backward(z, z_at, src, src_at, dst, dst_at, weights, grads, w, w_line, quarter, n_lines, inner, rows, width):
+    """The transpose of `pass4` at input ``z``: gradients from ``src`` to ``dst``, the weights' added to ``grads``."""
+    n_lanes = lanes(z)
+    z_base, z_line, z_inner, z_row = z_at
+    s_base, s_line, s_inner, s_row = src_at
+    d_base, d_line, d_inner, d_row = dst_at
+    z_step, s_step, d_step, w_step = quarter * z_line, quarter * s_line, quarter * d_line, quarter * w_line
+    for first in range(0, n_lines, 4 * quarter):
+        for line in range(first, first + quarter):
+            for j in range(inner):
+                w0 = w + line * w_line + j * n_lanes
+                w1, w2, w3 = w0 + w_step, w0 + 2 * w_step, w0 + 3 * w_step
+                grad_a0 = grad_b0 = grad_a1 = grad_b1 = grad_a2 = grad_b2 = grad_a3 = grad_b3 = zeros(z)
+                grad_c0 = grad_d0 = grad_c1 = grad_d1 = grad_c2 = grad_d2 = grad_c3 = grad_d3 = zeros(z)
+                for r in range(rows):
+                    # Weights are loaded for every row: the sixteen sums fill half the registers, and operands in L1 are
+                    # cheaper than spills (3.8 cycles a line and stage instead of 5.1).
+                    a0, b0 = load(weights, w0), load(weights, w0 + width)
+                    a1, b1 = load(weights, w1), load(weights, w1 + width)
+                    a2, b2 = load(weights, w2), load(weights, w2 + width)
+                    a3, b3 = load(weights, w3), load(weights, w3 + width)
+                    c0, d0 = load(weights, w0 + 2 * width), load(weights, w0 + 3 * width)
+                    c1, d1 = load(weights, w1 + 2 * width), load(weights, w1 + 3 * width)
+                    c2, d2 = load(weights, w2 + 2 * width), load(weights, w2 + 3 * width)
+                    c3, d3 = load(weights, w3 + 2 * width), load(weights, w3 + 3 * width)
+                    i = z_base + line * z_line + j * z_inner + r * z_row
+                    z0, z1 = load(z, i), load(z, i + z_step)
+                    z2, z3 = load(z, i + 2 * z_step), load(z, i + 3 * z_step)
+                    y0 = multiply_add(b0, z2, multiply(a0, z0))
+                    y1 = multiply_add(b1, z3, multiply(a1, z1))
+                    y2 = multiply_add(b2, z0, multiply(a2, z2))
+                    y3 = multiply_add(b3, z1, multiply(a3, z3))
+                    s = s_base + line * s_line + j * s_inner + r * s_row
+                    g0, g1 = load(src, s), load(src, s + s_step)
+                    g2, g3 = load(src, s + 2 * s_step), load(src, s + 3 * s_step)
+                    # forward: out0, out1 = c0·y0 + d0·y1, c1·y1 + d1·y0; out2, out3 = c2·y2 + d2·y3, c3·y3 + d3·y2
+                    grad_c0, grad_d0 = multiply_add(g0, y0, grad_c0), multiply_add(g0, y1, grad_d0)
+                    grad_c1, grad_d1 = multiply_add(g1, y1, grad_c1), multiply_add(g1, y0, grad_d1)
+                    grad_c2, grad_d2 = multiply_add(g2, y2, grad_c2), multiply_add(g2, y3, grad_d2)
+                    grad_c3, grad_d3 = multiply_add(g3, y3, grad_c3), multiply_add(g3, y2, grad_d3)
+                    h0 = multiply_add(d1, g1, multiply(c0, g0))
+                    h1 = multiply_add(d0, g0, multiply(c1, g1))
+                    h2 = multiply_add(d3, g3, multiply(c2, g2))
+                    h3 = multiply_add(d2, g2, multiply(c3, g3))
+                    # forward: y0, y2 = a0·z0 + b0·z2, a2·z2 + b2·z0; y1, y3 = a1·z1 + b1·z3, a3·z3 + b3·z1
+                    grad_a0, grad_b0 = multiply_add(h0, z0, grad_a0), multiply_add(h0, z2, grad_b0)
+                    grad_a1, grad_b1 = multiply_add(h1, z1, grad_a1), multiply_add(h1, z3, grad_b1)
+                    grad_a2, grad_b2 = multiply_add(h2, z2, grad_a2), multiply_add(h2, z0, grad_b2)
+                    grad_a3, grad_b3 = multiply_add(h3, z3, grad_a3), multiply_add(h3, z1, grad_b3)
+                    d = d_base + line * d_line + j * d_inner + r * d_row
+                    store(dst, d, multiply_add(b2, h2, multiply(a0, h0)))
+                    store(dst, d + d_step, multiply_add(b3, h3, multiply(a1, h1)))
+                    store(dst, d + 2 * d_step, multiply_add(b0, h0, multiply(a2, h2)))
+                    store(dst, d + 3 * d_step, multiply_add(b1, h1, multiply(a3, h3)))
+                _add_to(grads, w0, grad_a0)
+                _add_to(grads, w1, grad_a1)
+                _add_to(grads, w2, grad_a2)
+                _add_to(grads, w3, grad_a3)
+                _add_to(grads, w0 + width, grad_b0)
+                _add_to(grads, w1 + width, grad_b1)
+                _add_to(grads, w2 + width, grad_b2)
+                _add_to(grads, w3 + width, grad_b3)
+                _add_to(grads, w0 + 2 * width, grad_c0)
+                _add_to(grads, w1 + 2 * width, grad_c1)
+                _add_to(grads, w2 + 2 * width, grad_c2)
+                _add_to(grads, w3 + 2 * width, grad_c3)
+                _add_to(grads, w0 + 3 * width, grad_d0)
+                _add_to(grads, w1 + 3 * width, grad_d1)
+                _add_to(grads, w2 + 3 * width, grad_d2)
+                _add_to(grads, w3 + 3 * width, grad_d3)
+
+
+@helper
+def pass2(src, src_at, dst, dst_at, weights, w, w_line, half, n_lines, inner, rows, width, ahead):
+    """One stage, of distance half lines, from ``src`` to ``dst``."""
+    n_lanes = lanes(src)
+    s_base, s_line, s_inner, s_row = src_at
+    d_base, d_line, d_inner, d_row = dst_at
+    for first in range(0, n_lines, 2 * half):
+        for line in range(first, first + half):
+            for j in range(inner):
+                w0 = w + line * w_line + j * n_lanes
+                w1 = w0 + half * w_line
+                a0, b0 = load(weights, w0), load(weights, w0 + width)
+                a1, b1 = load(weights, w1), load(weights, w1 + width)
+                for r in range(rows):
+                    s = s_base + line * s_line + j * s_inner + r * s_row
+                    d = d_base + line * d_line + j * d_inner + r * d_row
+                    if ahead:
+                        prefetch(src, s + ahead)
+                        prefetch(src, s + half * s_line + ahead)
+                    z0, z1 = load(src, s), load(src, s + half * s_line)
+                    store(dst, d, multiply_add(b0, z1, multiply(a0, z0)))
+                    store(dst, d + half * d_line, multiply_add(b1, z0, multiply(a1, z1)))
+
+
+@helper
+def pass2_backward(z, z_at, src, src_at, dst, dst_at, weights, grads, w, w_line, half, n_lines, inner, rows, width):
+    """The transpose of `pass2` at input ``z``: gradients from ``src`` to ``dst``, the weights' added to ``grads``."""
+    n_lanes = lanes(z)
+    z_base, z_line, z_inner, z_row = z_at
+    s_base, s_line, s_inner, s_row = src_at
+    d_base, d_line, d_inner, d_row = dst_at
+    for first in range(0, n_lines, 2 * half):
+        for line in range(first, first + half):
+            for j in range(inner):
+                w0 = w + line * w_line + j * n_lanes
+                w1 = w0 + half * w_line
+                a0, b0 = load(weights, w0), load(weights, w0 + width)
+                a1, b1 = load(weights, w1), load(weights, w1 + width)
+                grad_a0 = grad_b0 = grad_a1 = grad_b1 = zeros(z)
+                for r in range(rows):
+                    i = z_base + line * z_line + j * z_inner + r * z_row
+                    z0, z1 = load(z, i), load(z, i + half * z_line)
+                    s = s_base + line * s_line + j * s_inner + r * s_row
+                    g0, g1 = load(src, s), load(src, s + half * s_line)
+                    # forward: out0, out1 = a0·z0 + b0·z1, a1·z1 + b1·z0
+                    grad_a0, grad_b0 = multiply_add(g0, z0, grad_a0), multiply_add(g0, z1, grad_b0)
+                    grad_a1, grad_b1 = multiply_add(g1, z1, grad_a1), multiply_add(g1, z0, grad_b1)
+                    d = d_base + line * d_line + j * d_inner + r * d_row
+                    store(dst, d, multiply_add(b1, g1, multiply(a0, g0)))
+                    store(dst, d + half * d_line, multiply_add(b0, g0, multiply(a1, g1)))
+                _add_to(grads, w0, grad_a0)
+                _add_to(grads, w1, grad_a1)
+                _add_to(grads, w0 + width, grad_b0)
+                _add_to(grads, w1 + width, grad_b1)
+
+
+# --- The stages inside a line, scale and bias ------------------------------------------------------------------------
+# These take the lines of a block in order: their places have no inner lines.
+
+
+@helper
+def finish(src, src_at, dst, dst_at, weights, w, scale, bias, position, n_lines, rows, width):
+    """The stages inside a line, of distances 8 (if it has 16 lanes), 4, 2 and 1, then scale and bias."""
+    n_lanes = lanes(src)
+    s_base, s_line, _, s_row = src_at
+    d_base, d_line, _, d_row = dst_at
+    for line in range(n_lines):
+        i = w + line * n_lanes
+        a8 = b8 = zeros(src)
+        if n_lanes == 16:
+            a8, b8 = load(weights, i), load(weights, i + width)
+            i += 2 * width
+        a4, b4 = load(weights, i), load(weights, i + width)
+        a2, b2 = load(weights, i + 2 * width), load(weights, i + 3 * width)
+        a1, b1 = load(weights, i + 4 * width), load(weights, i + 5 * width)
+        factor, shift = load(scale, position + line * n_lanes), load(bias, position + line * n_lanes)
+        for r in range(rows):
+            z = load(src, s_base + line * s_line + r * s_row)
+            if n_lanes == 16:
+                z = multiply_add(b8, swap(z, 8), multiply(a8, z))
+            z = multiply_add(b4, swap(z, 4), multiply(a4, z))
+            z = multiply_add(b2, swap(z, 2), multiply(a2, z))
+            z = multiply_add(b1, swap(z, 1), multiply(a1, z))
+            d = d_base + line * d_line + r * d_row
+            prefetch_for_writing(dst, d + AHEAD * n_lanes)
+            store(dst, d, multiply_add(factor, z, shift))
+
+
+@helper
+def finish_backward(
+    z, z_at, src, src_at, dst, dst_at, weights, grads, w, scale, grad_scale, grad_bias, position, n_lines, rows, width
+):
+    """The transpose of `finish` at input ``z``, from ``src`` to ``dst``; gradients of the parameters are added to."""
+    n_lanes = lanes(z)
+    z_base, z_line, _, z_row = z_at
+    s_base, s_line, _, s_row = src_at
+    d_base, d_line, _, d_row = dst_at
+    for line in range(n_lines):
+        i = w + line * n_lanes
+        a8 = b8 = grad_a8 = grad_b8 = zeros(z)
+        if n_lanes == 16:
+            a8, b8 = load(weights, i), load(weights, i + width)
+            i += 2 * width
+        a4, b4 = load(weights, i), load(weights, i + width)
+        a2, b2 = load(weights, i + 2 * width), load(weights, i + 3 * width)
+        a1, b1 = load(weights, i + 4 * width), load(weights, i + 5 * width)
+        factor = load(scale, position + line * n_lanes)
+        scaled_a1, scaled_b1 = multiply(factor, a1), multiply(factor, b1)
+        grad_a4 = grad_b4 = grad_a2 = grad_b2 = grad_a1 = grad_b1 = sum_bias = zeros(z)
+        for r in range(rows):
+            z8 = z4 = load(z, z_base + line * z_line + r * z_row)
+            if n_lanes == 16:
+                z4 = multiply_add(b8, swap(z8, 8), multiply(a8, z8))
+            z2 = multiply_add(b4, swap(z4, 4), multiply(a4, z4))
+            z1 = multiply_add(b2, swap(z2, 2), multiply(a2, z2))
+            grad = load(src, s_base + line * s_line + r * s_row)
+            sum_bias = add(sum_bias, grad)
+            # forward: out = factor · (a1·z1 + b1·swap(z1)) + shift; the factor is taken care of outside the loop
+            grad_a1, grad_b1 = multiply_add(grad, z1, grad_a1), multiply_add(grad, swap(z1, 1), grad_b1)
+            grad = multiply_add(scaled_a1, grad, swap(multiply(scaled_b1, grad), 1))
+            # forward, at the other distances: z' = a·z + b·swap(z)
+            grad_a2, grad_b2 = multiply_add(grad, z2, grad_a2), multiply_add(grad, swap(z2, 2), grad_b2)
+            grad = multiply_add(a2, grad, swap(multiply(b2, grad), 2))
+            grad_a4, grad_b4 = multiply_add(grad, z4, grad_a4), multiply_add(grad, swap(z4, 4), grad_b4)
+            grad = multiply_add(a4, grad, swap(multiply(b4, grad), 4))
+            if n_lanes == 16:
+                grad_a8, grad_b8 = multiply_add(grad, z8, grad_a8), multiply_add(grad, swap(z8, 8), grad_b8)
+                grad = multiply_add(a8, grad, swap(multiply(b8, grad), 8))
+            store(dst, d_base + line * d_line + r * d_row, grad)
+        if n_lanes == 16:
+            _add_to(grads, i - 2 * width, grad_a8)
+            _add_to(grads, i - width, grad_b8)
+        _add_to(grads, i, grad_a4)
+        _add_to(grads, i + width, grad_b4)
+        _add_to(grads, i + 2 * width, grad_a2)
+        _add_to(grads, i + 3 * width, grad_b2)
+        _add_to(grads, i + 4 * width, multiply(factor, grad_a1))
+        _add_to(grads, i + 5 * width, multiply(factor, grad_b1))
+        _add_to(grad_scale, position + line * n_lanes, multiply_add(b1, grad_b1, multiply(a1, grad_a1)))
+        _add_to(grad_bias, position + line * n_lanes, sum_bias)
+
+
+@helper
+def copy(src, src_at, dst, dst_at, n_lines, inner, rows):
+    """Copy lines, row by row: runs of inner lines, which the memory's prefetchers follow."""
+    s_base, s_line, s_inner, s_row = src_at
+    d_base, d_line, d_inner, d_row = dst_at
+    for r in range(rows):
+        for line in range(n_lines):
+            for j in range(inner):
+                s = s_base + line * s_line + j * s_inner + r * s_row
+                store(dst, d_base + line * d_line + j * d_inner + r * d_row, load(src, s))

@@ -1,0 +1,150 @@
+"""SIMD vectors as values in Numba code: loads, stores, multiply-adds and swaps of lanes, as LLVM vector instructions.
+
+A vector holds 64 bytes, 16 float32 or 8 float64. LLVM splits or keeps it as the machine's registers are wide: one
+AVX-512 register, two of AVX2, four of SSE or NEON. Loops stay ordinary Numba. Arrays must be one-dimensional and
+contiguous; nothing is checked.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+VECTOR_BYTES = 64
+
+
+class Vector(types.Type):
+    """The Numba type of a vector of ``dtype``."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+        self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
+        super().__init__(name=f"Vector({dtype}, {self.lanes})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        scalar = ir.FloatType() if fe_type.dtype == types.float32 else ir.DoubleType()
+        super().__init__(dmm, fe_type, ir.VectorType(scalar, fe_type.lanes))
+
+
+def _pointer(context, builder, array_type, array, index, vector_type):
+    """Pointer to the vector at ``array[index]``."""
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), vector_type.as_pointer())
+
+
+def _splat(builder, scalar, vector_type):
+    single = builder.insert_element(ir.Constant(vector_type, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), vector_type.count), None)
+    return builder.shuffle_vector(single, ir.Constant(vector_type, ir.Undefined), zeros)
+
+
+@intrinsic
+def lanes(typingctx, array):
+    """Number of entries of ``array`` in a vector, a constant of the compiled code."""
+
+    def codegen(context, builder, signature, args):
+        return context.get_constant(types.intp, Vector(array.dtype).lanes)
+
+    return types.intp(array), codegen
+
+
+@intrinsic
+def load(typingctx, array, index):
+    """The vector ``array[index : index + lanes]``."""
+
+    def codegen(context, builder, signature, args):
+        vector_type = context.get_value_type(signature.return_type)
+        pointer = _pointer(context, builder, array, args[0], args[1], vector_type)
+        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+
+    return Vector(array.dtype)(array, types.intp), codegen
+
+
+@intrinsic
+def store(typingctx, array, index, vector):
+    """``array[index : index + lanes] = vector``."""
+
+    def codegen(context, builder, signature, args):
+        pointer = _pointer(context, builder, array, args[0], args[1], context.get_value_type(vector))
+        builder.store(args[2], pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), codegen
+
+
+def _prefetch(for_writing):
+    def function(typingctx, array, index):
+        def codegen(context, builder, signature, args):
+            byte = ir.IntType(8).as_pointer()
+            pointer = builder.bitcast(
+                builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]]), byte
+            )
+            i32 = ir.IntType(32)
+            function_type = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
+            prefetch = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0i8")
+            # keep in all caches (3), data (1)
+            builder.call(prefetch, [pointer, i32(int(for_writing)), i32(3), i32(1)])
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp), codegen
+
+    return function
+
+
+#: Ask for the line of ``array[index]`` ahead of a load or a store; any index is allowed.
+prefetch = intrinsic(_prefetch(False))
+prefetch_for_writing = intrinsic(_prefetch(True))
+
+
+@intrinsic
+def zeros(typingctx, array):
+    """A vector of zeros of the dtype of ``array``."""
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(context.get_value_type(signature.return_type), None)
+
+    return Vector(array.dtype)(array), codegen
+
+
+def _binary(name):
+    def function(typingctx, a, b):
+        def codegen(context, builder, signature, args):
+            return getattr(builder, name)(*args)
+
+        return a(a, b), codegen
+
+    return function
+
+
+add = intrinsic(_binary("fadd"))
+multiply = intrinsic(_binary("fmul"))
+
+
+@intrinsic
+def multiply_add(typingctx, a, b, c):
+    """``a · b + c``, rounded once where the machine has fused multiply-add and twice where it has not."""
+
+    def codegen(context, builder, signature, args):
+        vector_type = context.get_value_type(a)
+        name = f"llvm.fmuladd.v{vector_type.count}{'f32' if a.dtype == types.float32 else 'f64'}"
+        function_type = ir.FunctionType(vector_type, [vector_type] * 3)
+        return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), args)
+
+    return a(a, b, c), codegen
+
+
+@intrinsic
+def swap(typingctx, vector, distance):
+    """The vector whose lane i is lane ``i XOR distance`` of ``vector``; ``distance`` is a literal."""
+    if not isinstance(distance, types.IntegerLiteral):
+        return None
+    order = [i ^ distance.literal_value if distance.literal_value < vector.lanes else i for i in range(vector.lanes)]
+
+    def codegen(context, builder, signature, args):
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
+        return builder.shuffle_vector(args[0], args[0], mask)
+
+    return vector(vector, distance), codegen
