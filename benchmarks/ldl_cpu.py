@@ -1,7 +1,7 @@
 """Time the LDL kernels against a matrix product, an FFT and memory: python benchmarks/ldl_cpu.py
 
-Every line is a ratio of two times of this run on this machine, float32 unless it says otherwise. Rows are (batch, N) arrays in C order;
-outputs exist before the clock starts.
+Every line is a ratio of two times of this run on this machine, float32 unless it says otherwise. Rows are (batch, N)
+arrays in C order; outputs exist before the clock starts.
 """
 
 import argparse
@@ -145,7 +145,9 @@ dtype, width = sys.argv[1], int(sys.argv[2])
 parameters = kernels.ldl_init(width, dtype=dtype)
 x = np.ones((200, width), dtype)
 grads = [np.empty_like(a) for a in (x, *parameters)]
-for call in (lambda: ldl_cpu.forward(x, *parameters, x.copy()), lambda: ldl_cpu.backward(x, x, *parameters[:2], *grads)):
+forward = lambda: ldl_cpu.forward(x, *parameters, x.copy())
+backward = lambda: ldl_cpu.backward(x, x, *parameters[:2], *grads)
+for call in (forward, backward):
     start = time.perf_counter()
     call()
     print(f"{time.perf_counter() - start:.2f}", end=" ")

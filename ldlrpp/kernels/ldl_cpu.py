@@ -46,18 +46,27 @@ from ldlrpp.kernels.vectors import VECTOR_BYTES, lanes
 # Positions of a row that are done in one piece, and, forward, where there is a chunk of rows for every thread.
 _BLOCK = 2**12
 _ROW_BLOCK = 2**16
-_BACKWARD_BLOCK = 2**10
+_BACKWARD_BLOCK = 2**11
+# From this size on a first pass over two stages would follow too many streams (four quarters of eight rows): rows are
+# copied to the tile one by one before. Where the first pass is over one stage it need not be.
+_COPIED = 2**12
 # Rows of a chunk: 8 keep the tile of a block at 128 KiB of float32; narrow rows are taken by the 8192 positions, to
 # spread the cost of a task.
 _ROWS = 8
 # Backward amortises the loads of sixteen sums over the rows of a chunk.
 _BACKWARD_ROWS = 16
+# Rows of a chunk of wide rows: weights come from memory, and are read once a chunk.
+_WIDE_ROWS = 16
 _CHUNK_POSITIONS = 2**13
 _MAX_ROWS = 64
-# Positions of a tile of wide rows, over all rows of the chunk.
-_TILE_POSITIONS = 2**16
-# Lines of a block whose top stages are one task, at most.
-_TASK_LINES = 16
+# Positions of a tile of wide rows, over all rows of the chunk: forward in one tile of 2 MiB, which leaves the L2 cache
+# but takes runs of 64 lines, a page, from every block (at N = 2^22 twice the speed of runs of 16); backward has a tile
+# for every pass.
+_TILE_POSITIONS = 2**19
+_BACKWARD_TILE_POSITIONS = 2**16
+# Lines of a block whose top stages are one task, at most, and such tasks, at least.
+_TASK_LINES = 64
+_TASKS = 8
 # Chunks that a batch of wide rows is cut into at a time: 2^20 positions stay in L3 between top and bottom stages.
 _GROUP_POSITIONS = 2**20
 # Partial sums of gradients, and the rows that each should have to be worth its memory.
@@ -175,16 +184,19 @@ def _block(src, dst, base, weights, scale, bias, position, size, rows, width):
     n_stages = _log2(n_lines)
     w = 2 * width * (_log2(width) - _log2(size)) + position
     w_finish = w + 2 * width * n_stages
-    at = base, n_lanes, 0, width
+    at = dst_at = base, n_lanes, 0, width
     if n_stages == 0:
-        finish(src, at, dst, at, weights, w_finish, scale, bias, position, 1, rows, width)
+        finish(src, at, dst, dst_at, weights, w_finish, scale, bias, position, 1, rows, width)
         return
     tile = np.empty(rows * size, src.dtype)
     tile_at = _tile_at(0, 1, rows, n_lanes)
     n_passes = _n_passes(n_stages)
     ahead = AHEAD * n_lanes
+    if size >= _COPIED and n_stages % 2 == 0:
+        copy(src, at, tile, tile_at, n_lines, 1, rows)
+        src, at, ahead = tile, tile_at, 0
     _mix(src, at, tile, 0, tile, tile_at, weights, w, n_lanes, n_stages, n_passes, n_lines, 1, rows, width, ahead)
-    finish(tile, tile_at, dst, at, weights, w_finish, scale, bias, position, n_lines, rows, width)
+    finish(tile, tile_at, dst, dst_at, weights, w_finish, scale, bias, position, n_lines, rows, width)
 
 
 @helper
@@ -271,11 +283,12 @@ def _top_backward(x, grad_x, base, weights, grad_weights, line, inner, n_blocks,
 
 
 @helper
-def _plan(width, n_lanes, rows, block):
+def _plan(width, n_lanes, rows, block, tile):
     """For wide rows: positions of a block, rows of a chunk and lines of a task of the top stages."""
     block = max(block, 1 << (_log2(width * n_lanes) + 1) // 2)
-    chunk = max(1, min(rows, _TILE_POSITIONS // block))
-    return block, chunk, max(1, min(_TASK_LINES, _TILE_POSITIONS // (width // block * n_lanes * chunk)))
+    chunk = max(1, min(rows, tile // block))
+    lines = min(_TASK_LINES, block // (_TASKS * n_lanes), tile // (width // block * n_lanes * chunk))
+    return block, chunk, max(1, lines)
 
 
 @njit(cache=True)
@@ -323,7 +336,7 @@ def _backward_rows(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, 
 @njit(parallel=True, cache=True)
 def _forward_wide(x, weights, scale, bias, out, batch):
     width = len(scale)
-    block, chunk, lines = _plan(width, lanes(x), _ROWS, _BLOCK)
+    block, chunk, lines = _plan(width, lanes(x), _WIDE_ROWS, _BLOCK, _TILE_POSITIONS)
     n_blocks = width // block
     n_tasks = block // (lanes(x) * lines)
     group = max(chunk, _GROUP_POSITIONS // width)
@@ -348,7 +361,7 @@ def _backward_wide(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, 
     # Tasks own positions and take all rows in order: gradients are added in place, and there are no partial sums.
     # grad_x holds the result of the top stages until the blocks replace it by their gradient.
     width = len(scale)
-    block, chunk, lines = _plan(width, lanes(x), _ROWS, _BACKWARD_BLOCK)
+    block, chunk, lines = _plan(width, lanes(x), _ROWS, _BACKWARD_BLOCK // 2, _BACKWARD_TILE_POSITIONS)
     grad_weights[:] = 0
     grad_scale[:] = 0
     grad_bias[:] = 0
@@ -419,6 +432,6 @@ def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_b
     arrays = grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias
     flat = [array.reshape(-1) for array in arrays]
     if width <= _BACKWARD_BLOCK:
-        _backward_rows(*flat, batch, _chunk(_BACKWARD_ROWS, width))
+        _backward_rows(*flat, batch, _chunk(_BACKWARD_ROWS if width < _BACKWARD_BLOCK else _ROWS, width))
     else:
         _backward_wide(*flat, batch)

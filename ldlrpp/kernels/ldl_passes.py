@@ -290,11 +290,14 @@ def finish_backward(
 
 @helper
 def copy(src, src_at, dst, dst_at, n_lines, inner, rows):
-    """Copy lines, row by row: runs of inner lines, which the memory's prefetchers follow."""
+    """Copy lines row by row, in runs of ``inner``, asking for those two runs ahead."""
     s_base, s_line, s_inner, s_row = src_at
     d_base, d_line, d_inner, d_row = dst_at
     for r in range(rows):
         for line in range(n_lines):
+            s = s_base + line * s_line + r * s_row
+            d = d_base + line * d_line + r * d_row
             for j in range(inner):
-                s = s_base + line * s_line + j * s_inner + r * s_row
-                store(dst, d_base + line * d_line + j * d_inner + r * d_row, load(src, s))
+                prefetch(src, s + 2 * s_line + j * s_inner)
+                prefetch_for_writing(dst, d + 2 * d_line + j * d_inner)
+                store(dst, d + j * d_inner, load(src, s + j * s_inner))
