@@ -165,7 +165,9 @@ def ldl_backward(grad_y, x, weights, scale):
     TypeError
         If an array is not float32 or float64, or the dtypes differ.
 
-    Notes ----- Nothing of the forward pass is kept: the stages are computed again, tile by tile. Gradients do not
+    Notes
+    -----
+    Nothing of the forward pass is kept: the stages are computed again, tile by tile. Gradients do not
     depend on the number of threads, to the last bit.
 
     Examples

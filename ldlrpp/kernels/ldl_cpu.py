@@ -23,7 +23,7 @@ positions. Data moves twice between memory and cache, whatever N is.
 How the work is cut depends on the shapes alone where sums are involved, and partial sums are added in order: a row's
 result does not depend on the batch it came in, nor any result on the number of threads, to the last bit. Beyond
 inputs and outputs there are tiles, of float32 2 MiB a thread at most up to N = 2^22, and in `backward`, up to
-`_BACKWARD_BLOCK` positions, at most 16 partial sums of the parameters' gradients (1.5 MiB).
+`_BACKWARD_BLOCK` positions, at most 16 partial sums of the parameters' gradients (3 MiB).
 """
 
 import numpy as np
