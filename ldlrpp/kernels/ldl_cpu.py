@@ -76,10 +76,9 @@ _PART_ROWS = 64
 _SERIAL = 2**17
 
 
-# --- Several passes: some stages of a tile
-# --------------------------------------------------------------------------- The k-th of n passes reads the (k−1)-th
-# result, or the source, and leaves its own in ``tiles`` at k·t_step (the last one at the destination). The first pass
-# is of one stage where the number of stages is odd, all others are of two.
+# --- Several passes: some stages of a tile ---------------------------------------------------------------------------
+# The k-th of n passes reads the (k−1)-th result, or the source, and leaves its own in ``tiles`` at k·t_step (the last
+# one at the destination). The first pass is of one stage where the number of stages is odd, all others are of two.
 
 
 @helper
