@@ -110,3 +110,21 @@ def test_any_answer_of_a_server_counts(example, monkeypatch):
 
     monkeypatch.setattr(example.urllib.request, "urlopen", refuse)
     assert example.reachable("https://example.invalid")
+
+
+@pytest.mark.parametrize("example", ["widest_layer"], indirect=True)
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_the_widest_layer_in_memory_and_in_a_file(example, in_a_file, tmp_path, monkeypatch, capsys):
+    file = ["--file", str(tmp_path / "weights.npy")] if in_a_file else []
+    for _ in range(2):
+        monkeypatch.setattr(sys, "argv", ["", "--exponent", "14", *file])
+        example.main()
+        assert f"| 16,384 | 491,520 | {'a file' if in_a_file else 'memory'} |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("example", ["widest_layer"], indirect=True)
+def test_the_widest_layer_checks_its_output(example, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["", "--exponent", "10"])
+    monkeypatch.setattr(example, "one_output", lambda *_: 1e6)
+    with pytest.raises(SystemExit, match="should be 1000000"):
+        example.main()

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ldlrpp import kernels
-from ldlrpp.kernels import ldl_plain
+from ldlrpp.kernels import ldl_cpu, ldl_plain
+from ldlrpp.kernels.ldl_tiles import block_forward
 
 # below a vector, one vector, one to several passes of one and two stages, in one piece and in top and bottom stages
 WIDTHS = [1, 2, 4, 8, 16, 32, 64, 128, 1024, 2048, 8192]
@@ -66,7 +67,7 @@ def test_the_plain_loops_agree_with_the_reference(width, dtype, threads):
     check_backward(grad_y, x, weights, scale, grads)
 
 
-@pytest.mark.parametrize(("width", "batch"), [(2**14, 40), (2**16, 20), (2**18, 1), (2**20, 2)])
+@pytest.mark.parametrize(("width", "batch"), [(2**14, 70), (2**16, 20), (2**18, 1), (2**20, 2)])
 def test_wide_rows(width, batch):
     x, grad_y, weights, scale, bias = layer(width, batch, np.float32)
     check_forward(x, weights, scale, bias, kernels.ldl_forward(x, weights, scale, bias))
@@ -315,3 +316,58 @@ def test_an_array_on_a_gpu_is_refused_by_name():
 
     with pytest.raises(TypeError, match="x must be a NumPy array: the kernels run on the CPU, got OnGpu on a GPU"):
         kernels.ldl_forward(OnGpu(), W, S, B)
+
+
+def test_index_arithmetic_past_2_to_the_31(tmp_path):
+    # sparse files: only the pages that are used exist
+    width, batch = 1024, 20
+    x, grad_y, weights, scale, bias = layer(width, batch, np.float32)
+    first = 2**31 // width + 5
+    shape = (first + batch, width)
+    long = {name: np.memmap(tmp_path / name, np.float32, "w+", shape=shape) for name in ("x", "y", "grad_y", "grad_x")}
+    assert long["x"].size > 2**31
+    long["x"][first:], long["grad_y"][first:] = x, grad_y
+    flat = {name: array.reshape(-1) for name, array in long.items()}
+    flat_weights = weights.reshape(-1)
+    grads = np.empty_like(flat_weights), np.empty_like(scale), np.empty_like(bias)
+    for block in (width, width // 4):
+        y, grad_x = flat["y"], flat["grad_x"]
+        if block < width:
+            ldl_cpu._forward_top(flat["x"], flat_weights, y, width, first, batch, 8, block, 2)
+            grad_x[-x.size :] = y[-x.size :]
+            ldl_cpu._forward_blocks(y, flat_weights, scale, bias, y, first, batch, 8, block)
+            for array in grads:
+                array[:] = 0
+            ldl_cpu._backward_blocks(
+                flat["grad_y"], grad_x, flat_weights, scale, grad_x, *grads, first, batch, 8, block, 1
+            )
+            ldl_cpu._backward_top(flat["x"], flat_weights, grad_x, grads[0], width, first, batch, 8, block, 2)
+            check_backward(
+                grad_y, x, weights, scale, (long["grad_x"][first:], grads[0].reshape(weights.shape), *grads[1:])
+            )
+        else:
+            ldl_cpu._forward_blocks(flat["x"], flat_weights, scale, bias, y, first, batch, 8, block)
+        check_forward(x, weights, scale, bias, long["y"][first:])
+        long["y"][first:] = 0
+
+
+def test_weights_past_2_to_the_31(tmp_path):
+    # the last block of a layer of 2^26 positions, whose weights are a sparse file
+    n_stages, size = 26, 2048
+    width = 2**n_stages
+    x, _, weights, scale, bias = layer(size, 3, np.float32)
+    file = np.memmap(tmp_path / "weights", np.float32, "w+", shape=(n_stages, 2, width))
+    file[-len(weights) :, :, -size:] = weights
+    file = np.memmap(tmp_path / "weights", np.float32, "r", shape=file.shape)
+    assert file.size > 2**31
+    wide_scale, wide_bias = (np.memmap(tmp_path / name, np.float32, "w+", shape=width) for name in ("scale", "bias"))
+    wide_scale[-size:], wide_bias[-size:] = scale, bias
+    y = np.zeros_like(x)
+
+    @numba.njit
+    def last_block(src, dst, weights, scale, bias, size):
+        for r in range(3):
+            block_forward(src, dst, r * size, weights, scale, bias, len(scale) - size, size, 1, len(scale))
+
+    last_block(x.reshape(-1), y.reshape(-1), file.reshape(-1), wide_scale, wide_bias, size)
+    check_forward(x, weights, scale, bias, y)

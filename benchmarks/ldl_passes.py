@@ -1,0 +1,108 @@
+"""Time LDL's passes against the arithmetic that they cannot do without: python benchmarks/ldl_passes.py
+
+One thread, float32, on tiles that stay in the L1 cache (16 lines of 8 rows) and in the L2 cache (64 of 16). A line and
+stage is one vector of 64 bytes taken through one stage: two multiplications or multiply-adds forward, four
+backward and, where a pass of two stages computes what lay between them again, one more. The arithmetic is timed in the
+same run, as independent multiply-adds in registers. Arrays begin on a boundary of 64 bytes, or 16 bytes behind one.
+"""
+
+import time
+
+import numba
+import numpy as np
+
+from ldlrpp.kernels import ldl_passes
+from ldlrpp.kernels.vectors import add, lanes, load, multiply_add, store, zeros
+
+
+@numba.njit
+def arithmetic(array, n):
+    """``12 n`` independent multiply-adds of vectors."""
+    a = load(array, 0)
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = s10 = s11 = zeros(array)
+    for _ in range(n):
+        s0, s1, s2 = multiply_add(s0, a, a), multiply_add(s1, a, a), multiply_add(s2, a, a)
+        s3, s4, s5 = multiply_add(s3, a, a), multiply_add(s4, a, a), multiply_add(s5, a, a)
+        s6, s7, s8 = multiply_add(s6, a, a), multiply_add(s7, a, a), multiply_add(s8, a, a)
+        s9, s10, s11 = multiply_add(s9, a, a), multiply_add(s10, a, a), multiply_add(s11, a, a)
+    total = add(add(add(s0, s1), add(s2, s3)), add(add(s4, s5), add(s6, s7)))
+    store(array, 0, add(total, add(add(s8, s9), add(s10, s11))))
+
+
+@numba.njit
+def run(name, times, n_lines, rows, z, grad, weights, grads, at):
+    width = n_lines * lanes(z)
+    n_lanes = lanes(z)
+    for _ in range(times):
+        if name == 0:
+            ldl_passes.pass4(z, at, grad, at, weights, 0, n_lanes, n_lines // 4, n_lines, 1, rows, width, 0)
+        elif name == 1:
+            ldl_passes.pass2(z, at, grad, at, weights, 0, n_lanes, n_lines // 2, n_lines, 1, rows, width, 0)
+        elif name == 2:
+            ldl_passes.finish(z, at, grad, at, weights, 0, weights, weights, 0, n_lines, rows, width)
+        elif name == 3:
+            ldl_passes.pass4_backward(
+                z, at, grad, at, grad, at, weights, grads, 0, n_lanes, n_lines // 4, n_lines, 1, rows, width
+            )
+        elif name == 4:
+            ldl_passes.pass2_backward(
+                z, at, grad, at, grad, at, weights, grads, 0, n_lanes, n_lines // 2, n_lines, 1, rows, width
+            )
+        else:
+            ldl_passes.finish_backward(z, at, grad, at, grad, at, weights, grads, 0, n_lines, rows, width)
+
+
+#: Name, stages, vector operations of a line and stage.
+PASSES = (
+    ("pass4", 2, 2),
+    ("pass2", 1, 2),
+    ("finish", 4, 2.25),
+    ("pass4_backward", 2, 5),
+    ("pass2_backward", 1, 4),
+    ("finish_backward", 4, 6.75),
+)
+
+
+def aligned(size, offset=0):
+    """Zeros that begin ``offset`` bytes behind a 64-byte boundary."""
+    memory = np.zeros(4 * size + 128, np.uint8)
+    start = -memory.ctypes.data % 64 + offset
+    return memory[start : start + 4 * size].view(np.float32)
+
+
+def best(function, repeats=30):
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def main():
+    rng = np.random.default_rng(0)
+    operation = best(lambda: arithmetic(np.full(16, 0.5, np.float32), 100_000)) / 1_200_000
+    print(f"A multiply-add of a vector: {1e9 * operation:.3f} ns\n")
+    print(f"{'':16}{'lines × rows':>14}{'ns / line and stage':>21}{'/ arithmetic':>14}{'/ arithmetic, unaligned':>25}")
+    for n_lines, rows in ((16, 8), (64, 16)):
+        # [line][row][lane] with a line of padding after every line
+        at = 0, (rows + 1) * 16, 0, 16
+        for k, (name, n_stages, operations) in enumerate(PASSES):
+            units = []
+            for offset in (0, 16):
+                z, grad = (aligned(n_lines * (rows + 1) * 16, offset) for _ in range(2))
+                z[:] = rng.standard_normal(len(z), dtype=np.float32)
+                weights, grads = (aligned(10 * n_lines * 16, offset) for _ in range(2))
+                weights[: n_lines * 16] = 1
+                times = 2**19 // (n_lines * rows * n_stages)
+                seconds = best(lambda: run(k, times, n_lines, rows, z, grad, weights, grads, at))  # noqa: B023
+                units.append(seconds / (times * n_lines * rows * n_stages))
+            print(
+                f"{name:16}{n_lines:>8} × {rows:<3}{1e9 * units[0]:>21.3f}{units[0] / operation / operations:>14.2f}"
+                f"{units[1] / operation / operations:>25.2f}"
+            )
+
+
+if __name__ == "__main__":
+    main()
