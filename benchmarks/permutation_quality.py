@@ -37,7 +37,7 @@ def main():
     print("".join(f"{title:>12}" for title in (*titles, "top step", "random's")))
     for m in SIZES:
         n_columns = max(4, min(MAX_COLUMNS, ENTRIES // m))
-        columns = np.ascontiguousarray(kernels.rpp_permutation(m, n_columns, 1, 2026)[0].T)
+        columns = np.ascontiguousarray(kernels.rpp_permutation(m, n_columns, 1, 2026)[0].T.astype(np.int64))
         rng = np.random.default_rng(0)
         n_random = min(n_columns, 2000)
         random = np.array([rng.permutation(m) for _ in range(n_random)])

@@ -226,6 +226,42 @@ def test_options_of_the_layers_reach_them(digits):
     )
 
 
+@unconverged
+def test_stored_permutations_are_those_of_the_seeds_and_shared_by_shape(digits):
+    X, X_test, y, _ = digits
+    options = {"n_permutations": 10, "max_iter": 2, "random_state": 0}
+    for share_columns in (False, True):
+        seeded, stored = (
+            RPPClassifier((100,), permutation=p, share_columns=share_columns, **options).fit(X, y)
+            for p in ("seeded", "stored")
+        )
+        np.testing.assert_array_equal(seeded.predict_proba(X_test), stored.predict_proba(X_test))
+        assert seeded.network_.layers[0].permutation is None
+        permutation = stored.network_.layers[0].permutation
+        assert permutation.dtype == np.uint16
+        assert permutation.shape == (10, 64, 1 if share_columns else 10)
+    layers = RPPClassifier((100, 100, 100), permutation="stored", **options).fit(X, y).network_.layers
+    assert layers[1].permutation is layers[2].permutation
+    assert layers[1].seed == layers[2].seed != layers[0].seed
+
+
+@unconverged
+def test_the_scale_of_rpp_gradients(digits):
+    X, _, y, _ = digits
+    starts, ends = [], []
+    for grad_scale in ("sum", "sqrt", "mean"):
+        rpp = RPPClassifier(
+            (100,), n_permutations=10, grad_scale=grad_scale, solver="sgd", alpha=0, momentum=0, batch_size=len(X),
+            learning_rate_init=0.01, max_iter=1, random_state=0,
+        )  # fmt: skip
+        with_zero_rate = clone(rpp).set_params(learning_rate_init=1e-30)
+        starts.append(with_zero_rate.fit(X, y).network_.layers[0].parameters["hidden"])
+        ends.append(rpp.fit(X, y).network_.layers[0].parameters["hidden"])
+    steps = [end - start for start, end in zip(starts, ends, strict=True)]
+    np.testing.assert_allclose(steps[1], steps[0] / np.sqrt(10), rtol=1e-3, atol=1e-7)
+    np.testing.assert_allclose(steps[2], steps[0] / 10, rtol=1e-3, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("estimator", "message"),
     [
@@ -238,6 +274,9 @@ def test_options_of_the_layers_reach_them(digits):
         (LDLClassifier(activation="gelu"), "The 'activation' parameter of LDLClassifier must be"),
         (LDLRegressor(init="zeros"), "The 'init' parameter of LDLRegressor must be"),
         (RPPRegressor(bias=True), "The 'bias' parameter of RPPRegressor must be"),
+        (RPPRegressor(permutation=None), "The 'permutation' parameter of RPPRegressor must be"),
+        (RPPRegressor(share_columns="all"), "The 'share_columns' parameter of RPPRegressor must be"),
+        (RPPClassifier(grad_scale=0.5), "The 'grad_scale' parameter of RPPClassifier must be"),
     ],
 )
 def test_errors_name_the_parameter(estimator, message, digits):

@@ -10,6 +10,7 @@ import pytest
 import reference
 from threadpoolctl import threadpool_info
 
+from ldlrpp import kernels
 from ldlrpp.kernels.threads import single_threaded_blas
 from ldlrpp.network import LDL, RPP, SGD, Adam, Dense, Logistic, Network, Softmax, SquaredError, epochs
 from ldlrpp.network.activations import ACTIVATIONS
@@ -279,3 +280,16 @@ def test_python_threads_take_turns(layer):
         [sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.stdout.strip() == "done", done.stderr
+
+
+@pytest.mark.parametrize("grad_scale", [1.0, 0.25])
+def test_rpp_scales_the_gradient_of_its_hidden_matrix_alone(grad_scale):
+    rng = np.random.default_rng(0)
+    x, grad_y, grad_x = rng.normal(size=(7, 5)), rng.normal(size=(7, 6)), np.empty((7, 5))
+    layer = RPP(5, 6, n_permutations=3, seed=5, grad_scale=grad_scale, rng=rng, dtype=np.float64)
+    gradients = {name: np.empty_like(array) for name, array in layer.parameters.items()}
+    layer.backward(grad_y, x, gradients, grad_x)
+    expected = kernels.rpp_backward(grad_y, x, layer.parameters["hidden"], 3, 5)
+    np.testing.assert_array_equal(grad_x, expected[0])
+    np.testing.assert_array_equal(gradients["hidden"], grad_scale * expected[1])
+    np.testing.assert_allclose(gradients["bias"], expected[2])

@@ -29,13 +29,15 @@ def exact_permutation(m, n, k, seed):
     return np.transpose(columns, (0, 2, 1))
 
 
-def check(m, n, k, batch, dtype, seed):
+def check(m, n, k, batch, dtype, seed, share_columns=False):
     x, grad_y, hidden, bias = layer(m, n, k, batch, dtype, seed % 1000)
     permutation = exact_permutation(m, n, k, seed)
+    if share_columns:
+        permutation = np.broadcast_to(permutation[:, :, :1], permutation.shape)
     exact = [a.astype(np.float64) for a in (grad_y, x, hidden)]
     absolute = [np.abs(a) for a in exact]
     for b in (bias, bias[:n], None):
-        y = kernels.rpp_forward(x, hidden, k, seed, b)
+        y = kernels.rpp_forward(x, hidden, k, seed, b, share_columns=share_columns)
         b64 = np.zeros(1) if b is None else b.astype(np.float64)
         reference.assert_close(
             y,
@@ -43,7 +45,7 @@ def check(m, n, k, batch, dtype, seed):
             reference.rpp_forward(*absolute[1:], permutation, np.abs(b64)),
             m + 2,
         )
-    grads = kernels.rpp_backward(grad_y, x, hidden, k, seed)
+    grads = kernels.rpp_backward(grad_y, x, hidden, k, seed, share_columns=share_columns)
     assert [a.dtype for a in (y, *grads)] == [dtype] * 4
     expected, magnitudes = reference.rpp_backward(*exact, permutation), reference.rpp_backward(*absolute, permutation)
     for grad, want, magnitude in zip(grads, expected, magnitudes, strict=True):
@@ -55,6 +57,53 @@ def check(m, n, k, batch, dtype, seed):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_forward_and_backward_agree_with_the_reference(shape, batch, dtype, threads):
     check(*shape, batch, dtype, seed=2**64 - 5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (7, 3, 5), (65, 4, 9), (784, 10, 20), (1023, 1, 70)], ids=str)
+def test_columns_that_share_permutations_agree_with_the_reference(shape, dtype, threads):
+    check(*shape, 15, dtype, seed=5, share_columns=True)
+
+
+@pytest.mark.parametrize("share_columns", [False, True])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 4), (100, 3, 5), (784, 10, 20), (70_000, 2, 3)], ids=str)
+def test_stored_permutations_give_the_same_numbers(shape, share_columns):
+    m, n, k = shape
+    x, grad_y, hidden, bias = layer(m, n, k, 5, np.float32)
+    stored = kernels.rpp_permutation(m, 1 if share_columns else n, k, 9)
+    shared = {"share_columns": share_columns}
+    # another layout, and the seed is not looked at
+    for permutation in (stored, np.ascontiguousarray(stored)):
+        np.testing.assert_array_equal(
+            kernels.rpp_forward(x, hidden, k, 0, bias, permutation=permutation, **shared),
+            kernels.rpp_forward(x, hidden, k, 9, bias, **shared),
+        )
+        for a, b in zip(
+            kernels.rpp_backward(grad_y, x, hidden, k, 0, permutation=permutation, **shared),
+            kernels.rpp_backward(grad_y, x, hidden, k, 9, **shared),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("shape", [(5, 2, 3), (2000, 1, 10)], ids=str)
+def test_more_rows_than_a_task_takes(shape):
+    # forward cuts rows where there are few columns, backward in its second pass
+    check(*shape, 1100, np.float32, seed=1)
+
+
+def test_the_largest_layers():
+    # 2^20 inputs; and 2^31 + 2^24 wide weights, of which a few outputs are compared
+    check(2**20, 1, 17, 2, np.float32, 3)
+    m, n, k = 2**13, 2, 2**17 + 2**10
+    assert m * n * k > 2**31
+    rng = np.random.default_rng(0)
+    x, hidden = rng.standard_normal((1, m), dtype=np.float32), rng.standard_normal((m, n), dtype=np.float32)
+    y = kernels.rpp_forward(x, hidden, k, 2**64 - 1)
+    for h in (0, k // 2, k - 1):
+        for j in range(n):
+            order = reference.permutation(m, 2**64 - 1, h, j)
+            assert y[0, h * n + j] == pytest.approx(np.dot(x[0].astype(float), hidden[order, j]), abs=1e-2)
 
 
 @settings(max_examples=40, deadline=None)
@@ -230,6 +279,21 @@ W = np.zeros((8, 2), np.float32)
             "n_inputs must be .* at most 1073741824, got 2147483648",
         ),
         (lambda: kernels.rpp_permutation(3, None, 1, 0), TypeError, "n_columns must be an integer, got None"),
+        (
+            lambda: kernels.rpp_forward(X, W, 2, 0, permutation=np.zeros((2, 8, 2), np.int32)),
+            TypeError,
+            "permutation must have dtype uint16 or uint32, got int32",
+        ),
+        (
+            lambda: kernels.rpp_backward(X[:, :4], X, W, 2, 0, permutation=np.zeros((2, 8, 1), np.uint16)),
+            ValueError,
+            r"permutation must have shape \(k = 2, m = 8, columns = 2\), got \(2, 8, 1\)",
+        ),
+        (
+            lambda: kernels.rpp_forward(X, W, 2, 0, permutation=np.full((2, 8, 2), 8, np.uint16)),
+            ValueError,
+            "permutation must hold numbers below m = 8, got 8",
+        ),
     ],
 )
 def test_errors_name_the_argument(call, error, message):

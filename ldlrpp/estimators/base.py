@@ -2,7 +2,6 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
@@ -19,7 +18,7 @@ from ldlrpp.network import SGD, Adam, Dense, Logistic, Network, Softmax, Squared
 
 
 class BaseNetworkEstimator(BaseEstimator, ABC):
-    """Fits a network whose hidden layers are made by `_hidden_layer` and whose last layer is dense.
+    """Fits a network whose hidden layers are made by `_hidden_layers` and whose last layer is dense.
 
     Subclasses take, besides parameters of their own, those of `_parameter_constraints`, which mean what they mean in
     `sklearn.neural_network.MLPClassifier`.
@@ -46,8 +45,8 @@ class BaseNetworkEstimator(BaseEstimator, ABC):
     }
 
     @abstractmethod
-    def _hidden_layer(self, n_inputs, n_outputs, rng, dtype):
-        """A layer of `ldlrpp.network`, with initial parameters."""
+    def _hidden_layers(self, n_inputs, widths, rng, dtype):
+        """Layers of `ldlrpp.network` of the widths, with initial parameters."""
 
     @abstractmethod
     def _targets(self, y, reset, classes):
@@ -131,7 +130,7 @@ class BaseNetworkEstimator(BaseEstimator, ABC):
             self.n_outputs_ = targets.shape[1]
             self.network_ = Network(
                 [
-                    *(self._hidden_layer(n, w, self._rng, X.dtype) for n, w in pairwise([X.shape[1], *widths])),
+                    *self._hidden_layers(X.shape[1], widths, self._rng, X.dtype),
                     Dense([X.shape[1], *widths][-1], self.n_outputs_, rng=self._rng, dtype=X.dtype),
                 ],
                 self.activation,

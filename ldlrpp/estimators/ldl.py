@@ -1,5 +1,7 @@
 """LDL estimators."""
 
+from itertools import pairwise
+
 from sklearn.utils._param_validation import StrOptions
 
 from ldlrpp.estimators.base import BaseNetworkEstimator, NetworkClassifier, NetworkRegressor
@@ -58,16 +60,17 @@ class _LDLLayers(BaseNetworkEstimator):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
 
-    def _hidden_layer(self, n_inputs, n_outputs, rng, dtype):
-        return LDL(
-            n_inputs,
-            n_outputs,
-            activation=self.activation,
-            init=self.init,
-            expansion=self.input_expansion,
-            rng=rng,
-            dtype=dtype,
-        )
+    def _hidden_layers(self, n_inputs, widths, rng, dtype):
+        for n, width in pairwise([n_inputs, *widths]):
+            yield LDL(
+                n,
+                width,
+                activation=self.activation,
+                init=self.init,
+                expansion=self.input_expansion,
+                rng=rng,
+                dtype=dtype,
+            )
 
 
 class LDLClassifier(NetworkClassifier, _LDLLayers):

@@ -1,11 +1,13 @@
 """RPP estimators."""
 
+from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ldlrpp.estimators.base import BaseNetworkEstimator, NetworkClassifier, NetworkRegressor
+from ldlrpp.kernels import rpp_permutation
 from ldlrpp.network import RPP
 
 
@@ -16,6 +18,9 @@ class _RPPLayers(BaseNetworkEstimator):
         **BaseNetworkEstimator._parameter_constraints,
         "n_permutations": [Interval(Integral, 1, None, closed="left")],
         "bias": [StrOptions({"full", "shared", "none"})],
+        "permutation": [StrOptions({"seeded", "stored"})],
+        "share_columns": ["boolean"],
+        "grad_scale": [StrOptions({"sum", "sqrt", "mean"})],
     }
 
     def __init__(
@@ -24,6 +29,9 @@ class _RPPLayers(BaseNetworkEstimator):
         *,
         n_permutations=10,
         bias="full",
+        permutation="seeded",
+        share_columns=False,
+        grad_scale="sum",
         activation="relu",
         solver="adam",
         alpha=0.0001,
@@ -44,6 +52,9 @@ class _RPPLayers(BaseNetworkEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.n_permutations = n_permutations
         self.bias = bias
+        self.permutation = permutation
+        self.share_columns = share_columns
+        self.grad_scale = grad_scale
         self.activation = activation
         self.solver = solver
         self.alpha = alpha
@@ -70,17 +81,30 @@ class _RPPLayers(BaseNetworkEstimator):
             )
         return widths
 
-    def _hidden_layer(self, n_inputs, n_outputs, rng, dtype):
-        return RPP(
-            n_inputs,
-            n_outputs,
-            n_permutations=self.n_permutations,
-            seed=rng.integers(2**64, dtype=np.uint64),
-            bias=self.bias,
-            activation=self.activation,
-            rng=rng,
-            dtype=dtype,
-        )
+    def _hidden_layers(self, n_inputs, widths, rng, dtype):
+        # stored permutations, and their seeds, by the shape of the layer
+        stored = {}
+        k = self.n_permutations
+        for m, width in pairwise([n_inputs, *widths]):
+            seed, permutation = rng.integers(2**64, dtype=np.uint64), None
+            if self.permutation == "stored":
+                if (m, width) not in stored:
+                    n_columns = 1 if self.share_columns else width // k
+                    stored[m, width] = seed, rpp_permutation(m, n_columns, k, seed)
+                seed, permutation = stored[m, width]
+            yield RPP(
+                m,
+                width,
+                n_permutations=k,
+                seed=seed,
+                bias=self.bias,
+                share_columns=self.share_columns,
+                permutation=permutation,
+                grad_scale={"sum": 1.0, "sqrt": 1 / np.sqrt(k), "mean": 1 / k}[self.grad_scale],
+                activation=self.activation,
+                rng=rng,
+                dtype=dtype,
+            )
 
 
 class RPPClassifier(NetworkClassifier, _RPPLayers):
@@ -99,6 +123,14 @@ class RPPClassifier(NetworkClassifier, _RPPLayers):
         different orders.
     bias : {'full', 'shared', 'none'}, default='full'
         A bias for every output, one for every column of the hidden weights, or none in the hidden layers.
+    permutation : {'seeded', 'stored'}, default='seeded'
+        Whether permutations are computed from seeds whenever they are used, or computed once and kept: two bytes for
+        every wide weight, one array for all layers of a shape, which then have the same permutations.
+    share_columns : bool, default=False
+        Whether all columns that are seen together share one permutation, see `ldlrpp.kernels.rpp_forward`.
+    grad_scale : {'sum', 'sqrt', 'mean'}, default='sum'
+        The gradient of a weight is the sum over its k copies, that sum divided by √k, or their mean. 'adam' hardly
+        notices.
     activation : {'relu', 'tanh', 'logistic', 'identity'}, default='relu'
         Activation after every hidden layer.
     solver : {'adam', 'sgd'}, default='adam'
@@ -199,6 +231,14 @@ class RPPRegressor(NetworkRegressor, _RPPLayers):
         different orders.
     bias : {'full', 'shared', 'none'}, default='full'
         A bias for every output, one for every column of the hidden weights, or none in the hidden layers.
+    permutation : {'seeded', 'stored'}, default='seeded'
+        Whether permutations are computed from seeds whenever they are used, or computed once and kept: two bytes for
+        every wide weight, one array for all layers of a shape, which then have the same permutations.
+    share_columns : bool, default=False
+        Whether all columns that are seen together share one permutation, see `ldlrpp.kernels.rpp_forward`.
+    grad_scale : {'sum', 'sqrt', 'mean'}, default='sum'
+        The gradient of a weight is the sum over its k copies, that sum divided by √k, or their mean. 'adam' hardly
+        notices.
     activation : {'relu', 'tanh', 'logistic', 'identity'}, default='relu'
         Activation after every hidden layer.
     solver : {'adam', 'sgd'}, default='adam'

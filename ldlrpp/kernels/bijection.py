@@ -40,7 +40,7 @@ columns are uncorrelated (``tests/test_bijection.py``). What fails, and is why t
 
 No intermediate value overflows its type, so that the same source means the same under Python, Numba's CPU compiler, its
 CUDA compiler (which compiles an ``@njit`` function that a CUDA kernel calls) and its CUDA simulator. `feistel` gives
-one position, which a CUDA thread wants; ``rpp_cpu.permutation_column`` does the same rounds to a column at a time.
+one position, which a CUDA thread wants; ``permutations_cpu.permutation_column`` does the same rounds to 32 at a time.
 
 .. [1] J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
@@ -65,7 +65,8 @@ _PHILOX_M0 = np.uint64(0xD2511F53)
 _PHILOX_M1 = np.uint64(0xCD9E8D57)
 _PHILOX_W0 = np.uint64(0x9E3779B9)
 _PHILOX_W1 = np.uint64(0xBB67AE85)
-_FEISTEL_MULTIPLIER = np.uint32(40501)
+#: Of the round function's second product.
+FEISTEL_MULTIPLIER = np.uint32(40501)
 
 
 @njit(cache=True)
@@ -143,7 +144,7 @@ def feistel_round(target, source, multiplier, increment, modulus):
     """One half-step: ``(target + F(source)) mod modulus``, all ``np.uint16``."""
     f = np.uint16(np.uint32(source) * np.uint32(multiplier) + np.uint32(increment))
     f = np.uint16(f ^ (f >> np.uint16(7)))
-    f = np.uint16(np.uint32(f) * _FEISTEL_MULTIPLIER)
+    f = np.uint16(np.uint32(f) * FEISTEL_MULTIPLIER)
     shifted = np.uint16(target + np.uint16((np.uint32(f) * np.uint32(modulus)) >> np.uint32(16)))
     # shifted − modulus wraps to a large value where shifted < modulus: the minimum is the residue, without a branch.
     return min(shifted, np.uint16(np.uint32(shifted) + np.uint32(65536) - np.uint32(modulus)))

@@ -52,7 +52,7 @@ def rpp_init(n_inputs, n_columns, *, gain=1.0, random_state=None, dtype=np.float
     return hidden_t.T
 
 
-def rpp_forward(x, hidden, n_permutations, seed, bias=None, *, out=None):
+def rpp_forward(x, hidden, n_permutations, seed, bias=None, *, share_columns=False, permutation=None, out=None):
     """Apply an RPP layer to a batch.
 
     The layer is dense, k·n wide, and all its weights are those of the hidden matrix, each used k times::
@@ -73,25 +73,43 @@ def rpp_forward(x, hidden, n_permutations, seed, bias=None, *, out=None):
         Seed of the permutations, from 0 to 2^64 − 1.
     bias : ndarray of shape (k·n,) or (n,), default=None
         Added to the outputs; n values are shared by all k permutations of a column.
+    share_columns : bool, default=False
+        Whether all columns of a head h share the permutation ``P[h, :, 0]``: a variant that departs from the
+        definition and has only 1/n as many permutations to compute, see Notes of `rpp_forward`.
+    permutation : ndarray of shape (k, m, n) or, with ``share_columns``, (k, m, 1), default=None
+        What `rpp_permutation` gives for ``seed`` (and one column, with ``share_columns``), computed once: the same
+        result for two bytes of memory a wide weight. ``seed`` is not looked at then.
     out : ndarray of shape (batch, k·n), default=None
         Where to write the result.
 
     Returns
     -------
     y : ndarray of shape (batch, k·n)
-        The result, ``out`` itself where it was given. It does not depend on the number of threads, to the last bit.
+        The result, ``out`` itself where it was given. It does not depend on the number of threads, to the last bit;
+        a row depends on its batch no more than in BLAS, whose sums may take another order at the edges of a matrix.
 
     Raises
     ------
     ValueError
-        If a shape does not fit, ``n_permutations`` is below 1 or ``seed`` out of range.
+        If a shape does not fit, ``n_permutations`` is below 1, ``seed`` out of range or ``permutation`` not one.
     TypeError
         If an array is not float32 or float64, the dtypes differ, or a number is not an integer.
 
     Notes
     -----
-    All k outputs of a column use the same weights in different orders, so on a constant input they are all equal:
-    centre the inputs.
+    What to know of the layer, all of it from the formula:
+
+    - The k outputs of a column use the same weights in different orders. They share the sum of the column, so what an
+      input has in common in all its entries, x = c + …, adds the same c · Σ_i hidden[i, j] to all k of them, and a
+      constant input has n distinct outputs at most: centre the inputs, and give every output a bias of its own.
+    - An output sums m products. Weights of variance 1/m (2/m before a relu) keep the variance, whatever k is; the layer
+      that follows has k·n inputs, and is to be initialised for so many.
+    - The gradient of a hidden weight sums over its k copies. Copies of independent gradients make it √k times as large
+      as that of a weight of the dense layer, copies that agree k times. Adam and its kin, which divide by the
+      gradient's size, do not see it.
+    - With ``share_columns`` a head is the product of a permuted input with ``hidden``: ``y[h·n : (h+1)·n] =
+      x[P⁻¹[h]] @ hidden``. Columns then are no longer shuffled against each other. Where the permutations are what
+      takes the time, in small batches, it is faster; ``benchmarks/RESULTS.md`` has times and accuracies.
 
     Examples
     --------
@@ -111,22 +129,23 @@ def rpp_forward(x, hidden, n_permutations, seed, bias=None, *, out=None):
     if bias is None:
         bias = np.empty(0, x.dtype)
     else:
-        bias = arguments.float_array("bias", bias, x.dtype)
+        bias = np.ascontiguousarray(arguments.float_array("bias", bias, x.dtype))
         if bias.shape not in ((width,), (n_columns,)):
             raise ValueError(
                 f"bias must have shape ({width},), one for every output, or ({n_columns},), one for every column, "
                 f"got {bias.shape}"
             )
+    stored = _stored(permutation, hidden_t, n_permutations, share_columns)
     y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias))
     with single_threaded_blas():
-        rpp_cpu.forward(np.ascontiguousarray(x.T), hidden_t, n_permutations, seed, np.ascontiguousarray(bias), y.T)
+        rpp_cpu.forward(x, hidden_t, n_permutations, seed, stored, bool(share_columns), bias, y)
     if out is None or y is out:
         return y
     out[...] = y
     return out
 
 
-def rpp_backward(grad_y, x, hidden, n_permutations, seed):
+def rpp_backward(grad_y, x, hidden, n_permutations, seed, *, share_columns=False, permutation=None):
     """Gradients of a loss with respect to the input and the parameters of `rpp_forward`.
 
     ``grad_hidden[P[h, i, j], j]`` sums ``x[i] · grad_y[h·n + j]`` over the batch and all k permutations.
@@ -143,6 +162,8 @@ def rpp_backward(grad_y, x, hidden, n_permutations, seed):
         Number of permutations k of every column.
     seed : int
         Seed of the permutations, from 0 to 2^64 − 1.
+    share_columns, permutation
+        As in `rpp_forward`.
 
     Returns
     -------
@@ -157,7 +178,7 @@ def rpp_backward(grad_y, x, hidden, n_permutations, seed):
     Raises
     ------
     ValueError
-        If a shape does not fit, ``n_permutations`` is below 1 or ``seed`` out of range.
+        If a shape does not fit, ``n_permutations`` is below 1, ``seed`` out of range or ``permutation`` not one.
     TypeError
         If an array is not float32 or float64, the dtypes differ, or a number is not an integer.
 
@@ -179,23 +200,18 @@ def rpp_backward(grad_y, x, hidden, n_permutations, seed):
     seed = arguments.seed_uint64("seed", seed)
     grad_y = arguments.float_array("grad_y", grad_y, x.dtype)
     arguments.check_shape("grad_y", grad_y, (x.shape[0], n_permutations * len(hidden_t)), ("batch", "k·n"))
-    grad_x_t = np.empty(x.shape[::-1], x.dtype)
+    grad_y = np.ascontiguousarray(grad_y)
+    stored = _stored(permutation, hidden_t, n_permutations, share_columns)
+    grad_x = np.empty(x.shape, x.dtype)
     grad_hidden_t = np.empty(hidden_t.shape, x.dtype)
     with single_threaded_blas():
         rpp_cpu.backward(
-            np.ascontiguousarray(grad_y.T),
-            np.ascontiguousarray(x.T),
-            hidden_t,
-            n_permutations,
-            seed,
-            True,
-            grad_x_t,
-            grad_hidden_t,
+            grad_y, x, hidden_t, n_permutations, seed, stored, bool(share_columns), True, grad_x, grad_hidden_t
         )
-    return np.ascontiguousarray(grad_x_t.T), grad_hidden_t.T, grad_y.sum(axis=0)
+    return grad_x, grad_hidden_t.T, grad_y.sum(axis=0)
 
 
-def rpp_expand(hidden, n_permutations, seed):
+def rpp_expand(hidden, n_permutations, seed, *, share_columns=False):
     """The wide matrix that an RPP layer applies, all k·n columns of it.
 
     Parameters
@@ -206,6 +222,8 @@ def rpp_expand(hidden, n_permutations, seed):
         Number of permutations k of every column.
     seed : int
         Seed of the permutations, from 0 to 2^64 − 1.
+    share_columns : bool, default=False
+        As in `rpp_forward`.
 
     Returns
     -------
@@ -231,8 +249,8 @@ def rpp_expand(hidden, n_permutations, seed):
     hidden = arguments.float_array("hidden", hidden)
     arguments.check_shape("hidden", hidden, (None, None), ("m", "n"))
     _check_sizes(hidden)
-    order = rpp_permutation(*hidden.shape, n_permutations, seed)
-    wide = np.take_along_axis(hidden[np.newaxis], order, axis=1)
+    order = rpp_permutation(len(hidden), 1 if share_columns else hidden.shape[1], n_permutations, seed)
+    wide = np.take_along_axis(hidden[np.newaxis], order.astype(np.intp), axis=1)
     return wide.transpose(1, 0, 2).reshape(len(hidden), -1)
 
 
@@ -255,8 +273,8 @@ def rpp_permutation(n_inputs, n_columns, n_permutations, seed):
 
     Returns
     -------
-    permutation : ndarray of shape (k, m, n) and dtype int32
-        ``permutation[h, :, j]`` holds every number from 0 to m − 1 once.
+    permutation : ndarray of shape (k, m, n), of dtype uint16 for m up to 65,536 and uint32 above
+        ``permutation[h, :, j]`` holds every number from 0 to m − 1 once. Columns are contiguous.
 
     Raises
     ------
@@ -270,13 +288,13 @@ def rpp_permutation(n_inputs, n_columns, n_permutations, seed):
     >>> from ldlrpp import kernels
     >>> kernels.rpp_permutation(5, 1, 2, seed=0)[:, :, 0]
     array([[0, 4, 2, 3, 1],
-           [4, 1, 0, 3, 2]], dtype=int32)
+           [4, 1, 0, 3, 2]], dtype=uint16)
     """
     n_inputs = arguments.positive_int("n_inputs", n_inputs, bijection.MAX_INPUTS)
     n_columns = arguments.positive_int("n_columns", n_columns)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
-    out = np.empty((n_permutations, n_columns, n_inputs), np.int32)
+    out = np.empty((n_permutations, n_columns, n_inputs), np.uint16 if n_inputs <= 2**16 else np.uint32)
     with kernel_lock:
         rpp_cpu.permutation(n_inputs, n_columns, n_permutations, seed, out)
     return out.transpose(0, 2, 1)
@@ -285,7 +303,7 @@ def rpp_permutation(n_inputs, n_columns, n_permutations, seed):
 def _batch(name, value):
     array = arguments.float_array(name, value)
     arguments.check_shape(name, array, (None, None), ("batch", "m"))
-    return array
+    return np.ascontiguousarray(array)
 
 
 def _hidden_t(hidden, x):
@@ -294,6 +312,22 @@ def _hidden_t(hidden, x):
     arguments.check_shape("hidden", hidden, (x.shape[1], None), ("m", "n"))
     _check_sizes(hidden)
     return np.ascontiguousarray(hidden.T)
+
+
+def _stored(permutation, hidden_t, n_permutations, share_columns):
+    """The rows of a stored permutation, as the kernels take them; no rows if there is none."""
+    n, m = hidden_t.shape
+    if permutation is None:
+        return np.empty((0, m), np.uint16)
+    permutation = np.asarray(permutation)
+    if permutation.dtype not in (np.uint16, np.uint32):
+        raise TypeError(f"permutation must have dtype uint16 or uint32, got {permutation.dtype}")
+    arguments.check_shape(
+        "permutation", permutation, (n_permutations, m, 1 if share_columns else n), ("k", "m", "columns")
+    )
+    if permutation.max() >= m:
+        raise ValueError(f"permutation must hold numbers below m = {m}, got {permutation.max()}")
+    return np.ascontiguousarray(permutation.transpose(0, 2, 1)).reshape(-1, m)
 
 
 def _check_sizes(hidden):

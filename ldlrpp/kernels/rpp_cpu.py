@@ -1,163 +1,209 @@
 """RPP on the CPU: a layer whose wide weights are generated, used and thrown away.
 
-Arrays are feature-major, ``(width, batch)``, and ``hidden_t`` is the hidden matrix column by column, ``(n, m)``. Output
-``c = h·n + j`` reads column ``j`` of the hidden matrix through the permutation of ``(seed, h, j)``.
+Arrays are ``(batch, width)`` in C order, and ``hidden_t`` is the hidden matrix column by column, ``(n, m)``. Output
+``c = h·n + j`` reads column ``j`` of the hidden matrix through the permutation of ``(seed, h, j)``; if ``shared``, of
+``(seed, h, 0)``. Where ``stored`` has rows, they are the permutations, one for every output (every head, if shared).
 
 The permuted columns are generated in blocks that stay in cache, multiplied by BLAS and dropped: the permutations are
 paid once a batch, not once a row, and no more than a few MiB of the wide matrix exists at a time. BLAS is called inside
 ``prange``: the caller must have limited it to one thread (`ldlrpp.kernels.threads.single_threaded_blas`). How the work
-is cut depends on the shapes alone, so results are the same to the last bit for any number of threads.
+is cut depends on the shapes alone, so results are the same to the last bit for any number of threads. A row may depend
+on its batch in the last bits, as BLAS sums in another order at the edges of its blocks.
+
+Beyond inputs and outputs, forward has a block for every thread (2 MiB, or 8 columns where those are larger) and its
+product, backward the gradient of a block besides and 8 MiB (twice 16 columns, where those are larger) for all threads.
 """
 
 import numpy as np
 from numba import njit, prange
 
-from ldlrpp.kernels import bijection
+from ldlrpp.kernels.blas import gemm, gemm_address
+from ldlrpp.kernels.permutations_cpu import order_size, permutation_column, scratch
 
-# A block of generated columns takes 2^17 entries (512 KiB of float32), so that it is still in cache when BLAS packs
-# it; eight columns at least, below which the product degrades to matrix-vector speed.
-_BLOCK_ENTRIES = 2**17
-_BLOCK_COLUMNS = 64
-# Backward keeps this many generated entries, and as many of their gradients, between its two passes: 16 MiB each in
-# float32.
-_PASS_ENTRIES = 2**22
-# Rows of the input gradient that one task of backward's second pass owns.
-_ROW_CHUNK = 64
-
-
-@njit(cache=True)
-def n_positions(m):
-    """Length of the scratch arrays that `permutation_column` wants for ``m`` inputs."""
-    if m <= bijection.FISHER_YATES_INPUTS:
-        return m
-    a, b = bijection.feistel_sides(m)
-    return a * b
-
-
-@njit(cache=True)
-def permutation_column(m, seed, head, column, left, right, out):
-    """Write ``P[head, :, column]`` into ``out[:m]`` (scratch and out: `n_positions` long, uint16, uint16, uint32)."""
-    if m <= bijection.FISHER_YATES_INPUTS:
-        bijection.fisher_yates(m, seed, np.uint64(head), np.uint64(column), out)
-        return
-    a, b = bijection.feistel_sides(m)
-    multipliers = np.empty(bijection.MAX_ROUNDS, np.uint16)
-    increments = np.empty(bijection.MAX_ROUNDS, np.uint16)
-    bijection.round_keys(m, seed, np.uint64(head), np.uint64(column), multipliers, increments)
-    for i in range(a):
-        for k in range(b):
-            left[i * b + k] = i
-            right[i * b + k] = k
-    # A round at a time over all positions: 16-bit lanes, 0.7 to 1.1 ns an entry. All rounds of a position at a time
-    # were not vectorised: 15 ns.
-    for t in range(0, bijection.n_rounds(m), 2):
-        for i in range(a * b):
-            left[i] = bijection.feistel_round(left[i], right[i], multipliers[t], increments[t], np.uint16(a))
-        for i in range(a * b):
-            right[i] = bijection.feistel_round(right[i], left[i], multipliers[t + 1], increments[t + 1], np.uint16(b))
-    for i in range(a * b):
-        out[i] = np.uint32(left[i]) * np.uint32(b) + np.uint32(right[i])
-    # The walk: where a value of m or more goes next stands in its own place, beyond m.
-    for i in range(m):
-        while out[i] >= m:
-            out[i] = out[out[i]]
+# A block of generated columns: BLAS packs all of x for every block, which 32 columns do not repay (70 to 90 GFLOP/s on
+# one core of 103), 128 do (94 to 104).
+_BLOCK_BYTES = 2**21
+_BLOCK_COLUMNS = 128
+# Blocks that there should be, for the threads to share, and the columns that a block has at least.
+_BLOCKS = 8
+_LEAST_COLUMNS = 8
+# Rows of x that one task takes, forward where there are fewer blocks than that and in backward's second pass.
+_ROWS = 512
+# Backward keeps generated columns, and their gradients, between its two passes, in memory that stays between calls:
+# fresh memory would be cleared by the system page by page (4 of 13 ms a call at m = 784). A tenth slower with half or
+# twice as much.
+_PASS_BYTES = 2**22
+_workspaces = {}
+# Inputs that one task of backward's second pass owns, at least, and such tasks.
+_LEAST_INPUTS = 96
+_INPUT_PARTS = 16
 
 
 @njit(cache=True)
-def _block_columns(m):
-    return max(8, min(_BLOCK_COLUMNS, _BLOCK_ENTRIES // m))
+def _order(c, is_first, n, m, seed, stored, shared, work, order):
+    """Write the permutation of output ``c`` to ``order``, which holds that of c − 1 unless ``is_first``."""
+    head, column, row = c // n, c % n, c
+    if shared:
+        if column and not is_first:
+            return
+        column, row = 0, head
+    if len(stored):
+        for i in range(m):
+            order[i] = stored[row, i]
+    else:
+        permutation_column(m, seed, head, column, work, order)
 
 
 @njit(parallel=True, cache=True)
-def forward(x, hidden_t, n_permutations, seed, bias, out):
-    """``out[c] = Σ_i x[i] · W[P[h, i, j], j] + bias[c mod len(bias)]`` with c = h·n + j.
-
-    x (m, batch), hidden_t (n, m), bias (k·n or n or 0), out (k·n, batch). Parallel over blocks of
-    outputs, each written by one task.
-    """
+def _forward(x, hidden_t, n_permutations, seed, stored, shared, bias, address, columns, rows, out):
     n, m = hidden_t.shape
-    batch = x.shape[1]
+    batch = x.shape[0]
     width = n * n_permutations
-    columns = _block_columns(m)
-    for block in prange((width + columns - 1) // columns):
-        start = block * columns
+    n_blocks = (width + columns - 1) // columns
+    flat_x = x.reshape(-1)
+    for task in prange(n_blocks * ((batch + rows - 1) // rows)):
+        start = task % n_blocks * columns
         stop = min(start + columns, width)
-        tile = np.empty((stop - start, m), x.dtype)
-        left = np.empty(n_positions(m), np.uint16)
-        right = np.empty(n_positions(m), np.uint16)
-        order = np.empty(n_positions(m), np.uint32)
+        first = task // n_blocks * rows
+        last = min(first + rows, batch)
+        tile = np.empty((stop - start) * m, x.dtype)
+        work, order = scratch(m), np.empty(order_size(m), np.uint32)
         for c in range(start, stop):
-            permutation_column(m, seed, c // n, c % n, left, right, order)
-            source = hidden_t[c % n]
+            _order(c, c == start, n, m, seed, stored, shared, work, order)
+            source, at = hidden_t[c % n], (c - start) * m
             for i in range(m):
-                tile[c - start, i] = source[order[i]]
-        product = np.dot(tile, x)
-        for c in range(start, stop):
-            shift = bias[c % bias.size] if bias.size else x.dtype.type(0)
-            for r in range(batch):
-                out[c, r] = product[c - start, r] + shift
+                tile[at + i] = source[order[i]]
+        # x[first:last] @ tile.T
+        product = np.empty((last - first) * (stop - start), x.dtype)
+        gemm(
+            address, 0, flat_x, first * m, m, 1, tile, 0, m, 0,
+            product, 0, stop - start, last - first, stop - start, m,
+        )  # fmt: skip
+        shifts = np.zeros(stop - start, x.dtype)
+        if len(bias):
+            for c in range(start, stop):
+                shifts[c - start] = bias[c % len(bias)]
+        for r in range(first, last):
+            for c in range(start, stop):
+                out[r, c] = product[(r - first) * (stop - start) + c - start] + shifts[c - start]
 
 
 @njit(parallel=True, cache=True)
-def backward(grad_y, x, hidden_t, n_permutations, seed, wants_grad_x, grad_x, grad_hidden_t):
-    """The transpose of `forward`: overwrites grad_x (m, batch) and grad_hidden_t (n, m).
-
-    grad_y (k·n, batch), x (m, batch), hidden_t (n, m). Without ``wants_grad_x``, ``grad_x`` is left
-    alone. Two passes
-    over each group of columns: the first is parallel over outputs and leaves their weights and their gradients,
-    already taken back through the permutation; the second is parallel over inputs, each task adding the outputs up,
-    in order, for the rows it owns.
-    """
+def _backward(
+    grad_y, x, hidden_t, n_permutations, seed, stored, shared, address, columns, weights, updates, wants_grad_x, grad_x,
+    grad_hidden_t,
+):  # fmt: skip
+    # Two passes over each group of columns: the first is parallel over outputs and leaves their weights and their
+    # gradients, already taken back through the permutation; the second is parallel over inputs, each task adding the
+    # outputs up, in order, for the inputs it owns.
     n, m = hidden_t.shape
+    batch = x.shape[0]
     width = n * n_permutations
-    columns = _block_columns(m)
-    group = max(columns, _PASS_ENTRIES // m // columns * columns)
-    group = min(group, width)
-    weights = np.empty((group, m), x.dtype)
-    updates = np.empty((group, m), x.dtype)
-    n_chunks = (m + _ROW_CHUNK - 1) // _ROW_CHUNK
-    if wants_grad_x:
-        grad_x[:] = 0
-    grad_hidden_t[:] = 0
+    group = len(updates)
+    flat_x, flat_grad_y = x.reshape(-1), grad_y.reshape(-1)
+    n_parts = max(1, min(_INPUT_PARTS, m // _LEAST_INPUTS))
+    n_chunks = max(1, (batch + _ROWS - 1) // _ROWS)
     for first in range(0, width, group):
         size = min(group, width - first)
-        grads = np.ascontiguousarray(grad_y[first : first + size])
         for block in prange((size + columns - 1) // columns):
             start = block * columns
             stop = min(start + columns, size)
-            left = np.empty(n_positions(m), np.uint16)
-            right = np.empty(n_positions(m), np.uint16)
-            order = np.empty(n_positions(m), np.uint32)
-            products = np.dot(grads[start:stop], x.T)
+            work, order = scratch(m), np.empty(order_size(m), np.uint32)
+            products = np.empty((stop - start) * m, x.dtype)
+            # grad_y[:, first + start : first + stop].T @ x
+            gemm(
+                address, 1, flat_grad_y, first + start, width, 0, flat_x, 0, m, 0,
+                products, 0, m, stop - start, m, batch,
+            )  # fmt: skip
             for c in range(start, stop):
-                head, j = divmod(first + c, n)
-                permutation_column(m, seed, head, j, left, right, order)
+                _order(first + c, c == start, n, m, seed, stored, shared, work, order)
+                source, target, at = hidden_t[(first + c) % n], updates[c], (c - start) * m
+                if wants_grad_x:
+                    for i in range(m):
+                        weights[c * m + i] = source[order[i]]
                 for i in range(m):
                     # forward: tile[c, i] = hidden_t[j, order[i]]
-                    weights[c, i] = hidden_t[j, order[i]]
-                    updates[c, order[i]] = products[c - start, i]
-        for chunk in prange(n_chunks):
-            low = chunk * _ROW_CHUNK
-            high = min(low + _ROW_CHUNK, m)
-            for c in range(size):
-                j = (first + c) % n
-                for i in range(low, high):
-                    grad_hidden_t[j, i] += updates[c, i]
+                    target[order[i]] = products[at + i]
+        for task in prange(n_parts * n_chunks):
+            part, chunk = task % n_parts, task // n_parts
+            low, high = part * m // n_parts, (part + 1) * m // n_parts
+            if chunk == 0:
+                for c in range(size):
+                    j = (first + c) % n
+                    if first + c < n:
+                        grad_hidden_t[j, low:high] = 0
+                    for i in range(low, high):
+                        grad_hidden_t[j, i] += updates[c, i]
             if wants_grad_x:
-                # forward: product = tile @ x
-                product = np.dot(np.ascontiguousarray(weights[:size, low:high]).T, grads)
-                for i in range(low, high):
-                    for r in range(product.shape[1]):
-                        grad_x[i, r] += product[i - low, r]
+                # grad_y[row : row + rows, first : first + size] @ weights[:, low:high]
+                row = chunk * _ROWS
+                rows = min(_ROWS, batch - row)
+                product = np.empty(rows * (high - low), x.dtype)
+                gemm(
+                    address, 0, flat_grad_y, row * width + first, width, 0, weights, low, m, 0,
+                    product, 0, high - low, rows, high - low, size,
+                )  # fmt: skip
+                for r in range(rows):
+                    for i in range(high - low):
+                        at = r * (high - low) + i
+                        if first:
+                            grad_x[row + r, low + i] += product[at]
+                        else:
+                            grad_x[row + r, low + i] = product[at]
+
+
+def _cut(x, hidden_t, n_permutations):
+    """Columns of a block."""
+    n, m = hidden_t.shape
+    width = n * n_permutations
+    least = -(-width // _BLOCKS)
+    most = min(_BLOCK_COLUMNS, _BLOCK_BYTES // (x.itemsize * m))
+    return max(_LEAST_COLUMNS, min(-(-least // 8) * 8, most))
+
+
+def _workspace(size, dtype):
+    """An array that later calls get again: kernels run one at a time (`ldlrpp.kernels.threads.kernel_lock`)."""
+    if len(_workspaces.get(dtype, ())) < size:
+        _workspaces[dtype] = np.empty(size, dtype)
+    return _workspaces[dtype][:size]
+
+
+def forward(x, hidden_t, n_permutations, seed, stored, shared, bias, out):
+    """``out[:, c] = Σ_i x[:, i] · W[P[h, i, j], j] + bias[c mod len(bias)]`` with c = h·n + j.
+
+    x (batch, m), hidden_t (n, m), stored (k·n, m), (k, m) or (0, m), bias (k·n or n or 0), out (batch, k·n), all in C
+    order. Parallel over blocks of outputs, each written by one task.
+    """
+    batch = len(x)
+    columns = _cut(x, hidden_t, n_permutations)
+    # where there are few blocks, rows are cut too, each part generating the columns anew
+    few = out.shape[1] < _BLOCKS * _LEAST_COLUMNS
+    rows = _ROWS if few else max(1, batch)
+    address = gemm_address(x.dtype)
+    _forward(x, hidden_t, n_permutations, seed, stored, shared, bias, address, columns, rows, out)
+
+
+def backward(grad_y, x, hidden_t, n_permutations, seed, stored, shared, wants_grad_x, grad_x, grad_hidden_t):
+    """The transpose of `forward`: overwrites grad_x (batch, m) and grad_hidden_t (n, m).
+
+    grad_y (batch, k·n), the others as there. Without ``wants_grad_x``, ``grad_x`` is left alone.
+    """
+    m = x.shape[1]
+    columns = _cut(x, hidden_t, n_permutations)
+    group = max(2 * _LEAST_COLUMNS, _PASS_BYTES // (x.itemsize * m) // columns * columns)
+    group = min(group, grad_y.shape[1])
+    weights, updates = _workspace(2 * group * m, x.dtype).reshape(2, -1)
+    _backward(
+        grad_y, x, hidden_t, n_permutations, seed, stored, shared, gemm_address(x.dtype), columns,
+        weights, updates.reshape(group, m), wants_grad_x, grad_x, grad_hidden_t,
+    )  # fmt: skip
 
 
 @njit(parallel=True, cache=True)
 def permutation(m, n, n_permutations, seed, out):
     """Write every ``P[h, i, j]`` into out (k, n, m)."""
     for c in prange(n * n_permutations):
-        left = np.empty(n_positions(m), np.uint16)
-        right = np.empty(n_positions(m), np.uint16)
-        order = np.empty(n_positions(m), np.uint32)
-        permutation_column(m, seed, c // n, c % n, left, right, order)
+        order = np.empty(order_size(m), np.uint32)
+        permutation_column(m, seed, c // n, c % n, scratch(m), order)
         for i in range(m):
             out[c // n, c % n, i] = order[i]

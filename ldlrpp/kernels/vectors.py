@@ -1,8 +1,8 @@
 """SIMD vectors as values in Numba code: loads, stores, multiply-adds and swaps of lanes, as LLVM vector instructions.
 
-A vector holds 64 bytes, 16 float32 or 8 float64. LLVM splits or keeps it as the machine's registers are wide: one
-AVX-512 register, two of AVX2, four of SSE or NEON. Loops stay ordinary Numba. Arrays must be one-dimensional and
-contiguous; nothing is checked.
+A vector holds 64 bytes: 16 float32, 8 float64 or 32 uint16. LLVM splits or keeps it as the machine's registers are
+wide: one AVX-512 register, two of AVX2, four of SSE or NEON. Loops stay ordinary Numba. Arrays must be one-dimensional
+and contiguous; nothing is checked.
 """
 
 import numpy as np
@@ -26,8 +26,8 @@ class Vector(types.Type):
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
-        scalar = ir.FloatType() if fe_type.dtype == types.float32 else ir.DoubleType()
-        super().__init__(dmm, fe_type, ir.VectorType(scalar, fe_type.lanes))
+        scalar = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), types.uint16: ir.IntType(16)}
+        super().__init__(dmm, fe_type, ir.VectorType(scalar[fe_type.dtype], fe_type.lanes))
 
 
 def _pointer(context, builder, array_type, array, index, vector_type):
@@ -36,7 +36,8 @@ def _pointer(context, builder, array_type, array, index, vector_type):
     return builder.bitcast(builder.gep(data, [index]), vector_type.as_pointer())
 
 
-def _splat(builder, scalar, vector_type):
+def splat(builder, scalar, vector_type):
+    """Code for a vector that has ``scalar`` in every lane."""
     single = builder.insert_element(ir.Constant(vector_type, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), vector_type.count), None)
     return builder.shuffle_vector(single, ir.Constant(vector_type, ir.Undefined), zeros)

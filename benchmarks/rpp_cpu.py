@@ -1,0 +1,160 @@
+"""Time the RPP kernels against a dense layer of the same width: python benchmarks/rpp_cpu.py
+
+Every figure is a ratio of two times of this run on this machine, float32. Dense means NumPy's products with a matrix D
+of the same width: x @ D, and for backward g @ D.T and x.T @ g. Rows are (batch, width) arrays in C order; outputs exist
+before the clock starts. Memory is measured in a process of its own.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numba
+import numpy as np
+
+from ldlrpp import kernels
+from ldlrpp.kernels import permutations_cpu, rpp_cpu
+from ldlrpp.kernels.threads import single_threaded_blas
+
+SHAPES = ((784, 10, 100), (1000, 10, 100), (1024, 64, 64), (4096, 64, 64))
+BATCHES = (1, 16, 64, 256, 1024)
+
+
+def best(function, repeats=15, seconds=0.4):
+    """Shortest time of a call, in seconds."""
+    function()
+    times = []
+    while len(times) < repeats and (len(times) < 3 or sum(times) < seconds * repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+class Layers:
+    """An RPP layer and a dense one of its width, with inputs, outputs and gradients."""
+
+    def __init__(self, m, n, k, batch, *, share_columns=False, stored=False):
+        rng = np.random.default_rng(0)
+        draw = lambda *shape: rng.standard_normal(shape, dtype=np.float32)  # noqa: E731
+        self.x, self.grad_y, self.hidden_t, self.bias = draw(batch, m), draw(batch, n * k), draw(n, m), draw(n * k)
+        self.y, self.grad_x, self.grad_hidden_t = (
+            np.empty_like(a) for a in (self.grad_y, self.x, self.hidden_t)
+        )  # fmt: skip
+        columns = 1 if share_columns else n
+        rows = np.empty((0, m), np.uint16)
+        if stored:
+            rows = kernels.rpp_permutation(m, columns, k, 7).transpose(0, 2, 1).reshape(-1, m)
+        self.wide = self.hidden_t, k, np.uint64(7), rows, share_columns
+
+    def forward(self):
+        rpp_cpu.forward(self.x, *self.wide, self.bias, self.y)
+
+    def backward(self):
+        rpp_cpu.backward(self.grad_y, self.x, *self.wide, True, self.grad_x, self.grad_hidden_t)
+
+    def times(self):
+        with single_threaded_blas():
+            forward = best(self.forward)
+            return forward, forward + best(self.backward)
+
+
+def dense_times(m, width, batch):
+    rng = np.random.default_rng(0)
+    x, d, g = (rng.standard_normal(shape, dtype=np.float32) for shape in ((batch, m), (m, width), (batch, width)))
+    y, grad_x, grad_d = np.empty_like(g), np.empty_like(x), np.empty_like(d)
+    forward = best(lambda: np.matmul(x, d, out=y))
+    backward = best(lambda: (np.matmul(g, d.T, out=grad_x), np.matmul(x.T, g, out=grad_d)))
+    return forward, forward + backward
+
+
+def against_dense():
+    print("\nForward / dense forward, forward + backward / dense; ns of one core for a wide weight, forward")
+    print(f"{'m, n, k':>16}{'batch':>7}{'dense ms':>10}{'RPP ms':>9}{'f / f':>7}{'f+b / f+b':>11}{'ns':>7}")
+    for m, n, k in SHAPES:
+        for batch in BATCHES:
+            dense = dense_times(m, n * k, batch)
+            rpp = Layers(m, n, k, batch).times()
+            ns = 1e9 * rpp[0] * numba.get_num_threads() / (m * n * k)
+            print(
+                f"{f'{m}, {n}, {k}':>16}{batch:>7}{1e3 * dense[0]:>10.3f}{1e3 * rpp[0]:>9.3f}"
+                f"{rpp[0] / dense[0]:>7.2f}{rpp[1] / dense[1]:>11.2f}{ns:>7.2f}",
+                flush=True,
+            )
+
+
+def variants():
+    print("\nForward (forward + backward) / dense: computed, stored and shared permutations")
+    print(f"{'m, n, k':>16}{'batch':>7}{'computed':>15}{'stored':>15}{'shared':>15}{'stored MiB':>12}{'dense MiB':>11}")
+    for m, n, k in SHAPES:
+        for batch in (1, 64, 256):
+            dense = dense_times(m, n * k, batch)
+            cells = []
+            for options in ({}, {"stored": True}, {"share_columns": True}):
+                rpp = Layers(m, n, k, batch, **options).times()
+                cells.append(f"{rpp[0] / dense[0]:.2f} ({rpp[1] / dense[1]:.2f})")
+            memory = f"{2 * m * n * k / 2**20:>12.1f}{4 * m * n * k / 2**20:>11.1f}"
+            print(f"{f'{m}, {n}, {k}':>16}{batch:>7}" + "".join(f"{c:>15}" for c in cells) + memory, flush=True)
+
+
+@numba.njit
+def generate(m, n_columns, work, order, source, tile):
+    for c in range(n_columns):
+        permutations_cpu.permutation_column(m, np.uint64(5), c, 3, work, order)
+        if len(tile):
+            for i in range(m):
+                tile[i] = source[order[i]]
+
+
+def entries():
+    print("\nA permutation entry on one core, ns: its hash, hash and gather")
+    for m in (64, 100, 784, 1000, 1024, 4096, 65536):
+        work, order = permutations_cpu.scratch(m), np.empty(permutations_cpu.order_size(m), np.uint32)
+        source, n_columns = np.ones(m, np.float32), max(4, 2**20 // m)
+        seconds = [
+            best(lambda: generate(m, n_columns, work, order, source, tile))  # noqa: B023
+            for tile in (source[:0], np.empty_like(source))
+        ]
+        print(f"  m = {m}: " + ", ".join(f"{1e9 * s / (m * n_columns):.2f}" for s in seconds))
+
+
+def memory():
+    """The peak of a pass above what a process with inputs, outputs and compiled code has, in MiB (Linux)."""
+    m, n, k = 8192, 64, 512
+    layers, small = Layers(m, n, k, 64), Layers(65, 2, 9, 64)
+
+    def status(name):
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+        return int(line.split()[1]) / 1024
+
+    with single_threaded_blas():
+        small.forward(), small.backward()
+        for array in (layers.y, layers.grad_x, layers.grad_hidden_t):
+            array[:] = 0
+        for name, function in (("forward", layers.forward), ("backward", layers.backward)):
+            # sets the peak to what there is
+            Path("/proc/self/clear_refs").write_text("5")
+            before = status("VmRSS")
+            function()
+            print(f"  {name} {status('VmHWM') - before:.0f} MiB")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--memory", action="store_true", help="measure memory in this process, and nothing else")
+    if parser.parse_args().memory:
+        memory()
+        return
+    print(f"{numba.get_num_threads()} threads")
+    entries()
+    against_dense()
+    variants()
+    print("\nMemory beyond inputs and outputs, m = 8192, n = 64, k = 512 (a wide matrix of 1 GiB), batch 64")
+    sys.stdout.flush()
+    subprocess.run([sys.executable, __file__, "--memory"], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Accuracy of RPP's variants: python benchmarks/rpp_variants.py FILE...
+
+Files are what examples/fashion_mnist_rpp.py takes with --data. Two relu layers of width 1000, 10 columns of weights
+seen through 100 permutations, batches of 200: columns with permutations of their own against columns that share them
+(Adam), and what the gradient of a weight, a sum over its 100 copies, is divided by (SGD with one seed, at several
+learning rates; Adam divides it out).
+"""
+
+import argparse
+import importlib.util
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from ldlrpp import RPPClassifier
+
+DEMO = Path(__file__).resolve().parents[1] / "examples" / "fashion_mnist_rpp.py"
+
+
+def load(file):
+    """Name, X_train, y_train, X_test, y_test, as the demo has them."""
+    spec = importlib.util.spec_from_file_location("demo", DEMO)
+    demo = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(demo)
+    return demo.load(file)
+
+
+def scores(data, n_seeds, **options):
+    """Test accuracy and last training loss for every seed; none where training diverged."""
+    _, X_train, y_train, X_test, y_test = data
+    results = []
+    for seed in range(n_seeds):
+        model = RPPClassifier((1000, 1000), n_permutations=100, random_state=seed, n_iter_no_change=np.inf, **options)
+        try:
+            model.fit(X_train, y_train)
+        except ValueError as error:
+            if "diverged" not in str(error):
+                raise
+            continue
+        results.append((model.score(X_test, y_test), model.loss_))
+    return results
+
+
+def row(title, results):
+    if not results:
+        print(f"| {title} | diverged | |", flush=True)
+        return
+    accuracy, loss = np.array(results).T
+    spread = f" ± {accuracy.std():.3f}" if len(accuracy) > 1 else ""
+    print(f"| {title} | {accuracy.mean():.3f}{spread} | {loss.mean():.3f} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--epochs", type=int, help="epochs (default: 30, or 4 for more than 10,000 images)")
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    for file in options.files:
+        data = load(file)
+        epochs = options.epochs or (4 if len(data[1]) > 10_000 else 30)
+        start = time.perf_counter()
+        print(f"\n{data[0]}, {len(data[1])} images, {epochs} epochs, {options.seeds} seeds\n")
+        print("| variant | test accuracy | training loss |\n|---|---|---|")
+        for share_columns in (False, True):
+            title = "Adam, " + (
+                "columns that share permutations" if share_columns else "a permutation for every column"
+            )
+            row(title, scores(data, options.seeds, share_columns=share_columns, max_iter=epochs))
+        for grad_scale in ("sum", "sqrt", "mean"):
+            for rate in (0.001, 0.01, 0.1):
+                sgd = {"solver": "sgd", "learning_rate_init": rate, "grad_scale": grad_scale, "max_iter": epochs}
+                row(f"SGD, learning rate {rate}, {grad_scale}", scores(data, 1, **sgd))
+        print(f"\n{time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
