@@ -312,9 +312,9 @@ def test_options_of_training_reach_it(digits, monkeypatch):
     X, _, y, _ = digits
     seen = {}
 
-    def spy(network, loss, optimizer, X, targets, **options):
+    def spy(network, loss, optimizer, data, **options):
         seen.update(options)
-        return epochs(network, loss, optimizer, X, targets, **options)
+        return epochs(network, loss, optimizer, data, **options)
 
     monkeypatch.setattr("ldlrpp.estimators.base.epochs", spy)
     adam = LDLRegressor(

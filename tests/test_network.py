@@ -2,17 +2,36 @@
 
 import itertools
 import os
+import pickle
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import reference
+from sklearn.metrics import mean_poisson_deviance
 from threadpoolctl import threadpool_info
 
 from ldlrpp import kernels
 from ldlrpp.kernels.threads import single_threaded_blas
-from ldlrpp.network import LDL, RPP, SGD, Adam, Dense, Logistic, Network, Softmax, SquaredError, epochs
+from ldlrpp.network import (
+    LDL,
+    RPP,
+    SGD,
+    AbsoluteError,
+    Adam,
+    Data,
+    Dense,
+    Huber,
+    Logistic,
+    Network,
+    Poisson,
+    Schedule,
+    Softmax,
+    SquaredError,
+    epochs,
+    fit_lbfgs,
+)
 from ldlrpp.network.activations import ACTIVATIONS
 
 
@@ -60,7 +79,7 @@ def test_gradient_of_a_whole_network_is_the_central_difference(kind, activation,
     x = rng.normal(size=(7, 5))
     targets = targets_of(loss, 3, 7, rng)
     outputs, grad_outputs = network.empty_outputs(7), network.empty_outputs(7)
-    gradients = network.empty_gradients()
+    flat, gradients = network.zero_gradients()
 
     def value():
         return loss.value_and_gradient(network.forward(x, outputs), targets)[0]
@@ -69,8 +88,10 @@ def test_gradient_of_a_whole_network_is_the_central_difference(kind, activation,
         for _ in range(2):  # gradients are overwritten, not added to
             _, grad_scores = loss.value_and_gradient(network.forward(x, outputs), targets)
             network.backward(grad_scores, x, outputs, grad_outputs, gradients)
-        flat = [array for layer in gradients for array in layer.values()]
-        for parameter, gradient in zip(network.parameters(), flat, strict=True):
+        arrays = [array for layer in gradients for array in layer.values()]
+        # every gradient is in the flat array, and nothing else
+        assert np.count_nonzero(flat) == sum(np.count_nonzero(array) for array in arrays)
+        for parameter, gradient in zip(network.parameters(), arrays, strict=True):
             for index in np.ndindex(parameter.shape):
                 before, step = parameter[index], 1e-6
                 parameter[index] = before + step
@@ -128,10 +149,31 @@ def test_initial_layers_keep_the_scale_of_activations(kind, activation):
 
 def test_which_parameters_decay():
     rng = np.random.default_rng(0)
-    assert Network([layer_of("ldl-pad", 4, 6, rng), layer_of("rpp-full", 6, 9, rng)], "relu").decays() == [
-        False, False, False, True, False,
-    ]  # fmt: skip
-    assert Network([layer_of("dense", 4, 6, rng)], "relu").decays() == [True, False]
+    network = Network([layer_of("ldl-pad", 4, 6, rng), layer_of("rpp-full", 6, 9, rng)], "relu")
+    decayed = network.flat[: network.n_decayed]
+    for layer in network.layers:
+        for name, array in layer.parameters.items():
+            assert np.shares_memory(decayed, array) == (name == "hidden")
+    dense = Network([layer_of("dense", 4, 6, rng)], "relu")
+    assert np.shares_memory(dense.flat[: dense.n_decayed], dense.layers[0].parameters["weights"])
+    assert not np.shares_memory(dense.flat[: dense.n_decayed], dense.layers[0].parameters["bias"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_parameters_are_parts_of_one_array(kind):
+    rng = np.random.default_rng(0)
+    network = Network([layer_of(kind, 5, 6, rng), Dense(6, 2, rng=rng, dtype=np.float64)], "relu")
+    copy = pickle.loads(pickle.dumps(network))
+    for net in (network, copy):
+        assert sum(array.size for array in net.parameters()) == net.n_parameters
+        assert all(np.shares_memory(net.flat, array) for array in net.parameters() if array.size)
+        assert all(array.ctypes.data % 64 == 0 for array in net.parameters() if array.size)
+    np.testing.assert_array_equal(network.flat, copy.flat)
+    x = rng.normal(size=(3, 5))
+    before = copy.scores(x)
+    network.flat[:] = 0
+    np.testing.assert_array_equal(network.scores(x), 0)
+    np.testing.assert_array_equal(copy.scores(x), before)
 
 
 def test_rpp_width_must_be_a_multiple_of_the_permutations():
@@ -163,44 +205,173 @@ def test_losses_match_their_definitions_and_survive_large_scores():
         assert np.isfinite(gradient).all()
 
 
-def test_sgd_follows_its_formula():
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "loss", [SquaredError(), AbsoluteError(), Huber(0.7), Poisson(), Softmax(), Logistic()],
+    ids=lambda loss: type(loss).__name__,
+)  # fmt: skip
+def test_gradients_of_losses_are_central_differences(loss, weighted):
+    rng = np.random.default_rng(7)
+    scores = rng.normal(size=(5, 3))
+    targets = rng.poisson(2.0, size=(5, 3)).astype(float) if isinstance(loss, Poisson) else targets_of(loss, 3, 5, rng)
+    weights = np.array([0.5, 0.0, 2.0, 1.0, 3.0]) if weighted else None
+    _, gradient = loss.value_and_gradient(scores, targets, weights)
+    for index in np.ndindex(scores.shape):
+        shift = np.zeros_like(scores)
+        shift[index] = 1e-6
+        above, below = (loss.value_and_gradient(scores + sign * shift, targets, weights)[0] for sign in (1, -1))
+        assert (above - below) / 2e-6 == pytest.approx(gradient[index], rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("loss", [SquaredError(), AbsoluteError(), Huber(), Poisson(), Softmax(), Logistic()])
+def test_weights_are_repetitions_and_totals_make_parts_add_up(loss):
+    rng = np.random.default_rng(8)
+    scores, targets = rng.normal(size=(4, 2)), np.eye(2)[[0, 1, 1, 0]]
+    weights = np.array([1.0, 3.0, 0.0, 2.0])
+    rows = np.repeat(np.arange(4), weights.astype(int))
+    value, gradient = loss.value_and_gradient(scores, targets, weights)
+    assert value == pytest.approx(loss.value_and_gradient(scores[rows], targets[rows])[0])
+    np.testing.assert_allclose(gradient[2], 0)
+    parts = [loss.value_and_gradient(scores[r], targets[r], weights[r], 6.0) for r in (slice(0, 1), slice(1, 4))]
+    assert sum(part for part, _ in parts) == pytest.approx(value)
+    np.testing.assert_allclose(np.vstack([part for _, part in parts]), gradient)
+    nothing = loss.value_and_gradient(scores, targets, np.zeros(4))
+    assert nothing[0] == 0
+    np.testing.assert_array_equal(nothing[1], 0)
+
+
+def test_robust_losses_match_their_definitions():
+    scores, targets = np.array([[0.0], [0.5], [4.0]]), np.zeros((3, 1))
+    assert AbsoluteError().value_and_gradient(scores, targets)[0] == pytest.approx(1.5)
+    assert Huber(1.0).value_and_gradient(scores, targets)[0] == pytest.approx((0.125 + 3.5) / 3)
+    deviance = Poisson().value_and_gradient(np.log(np.array([[1.0], [2.0], [3.0]])), np.array([[1.0], [0.0], [6.0]]))[0]
+    assert deviance == pytest.approx(mean_poisson_deviance([1, 0, 6], [1, 2, 3]) / 2)
+
+
+def test_schedules():
+    constant, cosine, cycle = (Schedule(kind, 0.2, n_epochs=10) for kind in ("constant", "cosine", "onecycle"))
+    assert [cosine.rate(), constant.rate(), cycle.rate()] == pytest.approx([0.2, 0.2, 0.2 / 25])
+    rates = []
+    for _ in range(10):
+        rates.append(cycle.rate())
+        for schedule in (constant, cosine, cycle):
+            schedule.end_epoch(100)
+    assert np.argmax(rates) == 3
+    assert max(rates) == pytest.approx(0.2)
+    assert [constant.rate(), cosine.rate(), cycle.rate()] == pytest.approx([0.2, 0.0, 0.2e-4], abs=1e-12)
+    half = Schedule("cosine", 0.2, n_epochs=2)
+    half.end_epoch(1)
+    assert half.rate() == pytest.approx(0.1)
+    assert half.rate(0.5) == pytest.approx(0.1 * (1 - np.sqrt(0.5)))
+    scaling = Schedule("invscaling", 0.2, power_t=0.5)
+    scaling.end_epoch(99)
+    assert scaling.rate() == pytest.approx(0.02)
+    adaptive = Schedule("adaptive", 1e-5)
+    assert [adaptive.no_improvement(), adaptive.rate()] == [True, pytest.approx(2e-6)]
+    assert [adaptive.no_improvement(), adaptive.no_improvement()] == [True, False]
+    assert not constant.no_improvement()
+
+
+def test_lbfgs_finds_the_minimum():
+    rng = np.random.default_rng(9)
+    X, targets = rng.normal(size=(1500, 4)), rng.normal(size=(1500, 2))
+    weights = rng.uniform(0, 2, 1500)
+    network = Network([Dense(4, 2, rng=rng, dtype=np.float64)], "identity")
+    losses = []
+    alpha = 3.0
+    fit_lbfgs(network, SquaredError(), Data(X, targets, weights), alpha=alpha, tol=1e-9, callback=losses.append)
+    assert losses == sorted(losses, reverse=True)
+    ones = np.hstack([X, np.ones((1500, 1))])
+    # the loss is averaged over two outputs
+    gram = ones.T @ (ones * weights[:, np.newaxis]) / 2 + alpha * np.diag([1, 1, 1, 1, 0])
+    expected = np.linalg.solve(gram, ones.T @ (targets * weights[:, np.newaxis]) / 2)
+    np.testing.assert_allclose(network.layers[0].parameters["weights"], expected[:4].T, atol=1e-5)
+    np.testing.assert_allclose(network.layers[0].parameters["bias"], expected[4], atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_with_dropout_are_central_differences(activation):
+    rng = np.random.default_rng(10)
+    network = Network([layer_of("rpp-full", 4, 9, rng), Dense(9, 2, rng=rng, dtype=np.float64)], activation)
+    network.flat += 0.1
+    x, targets = rng.normal(size=(6, 4)), rng.normal(size=(6, 2))
+    masks = [np.where(rng.random((6, 9)) < 0.5, 2.0, 0.0)]
+    outputs, scratch = network.empty_outputs(6), network.empty_outputs(6)
+    _, gradients = network.zero_gradients()
+    loss = SquaredError()
+    with network.threads():
+        _, grad = loss.value_and_gradient(network.forward(x, outputs, masks), targets)
+        network.backward(grad, x, outputs, scratch, gradients, masks)
+        for array, part in zip(network.parameters(), [a for g in gradients for a in g.values()], strict=True):
+            for index in np.ndindex(array.shape):
+                before, values = array[index], []
+                for sign in (1, -1):
+                    array[index] = before + sign * 1e-6
+                    values.append(loss.value_and_gradient(network.forward(x, outputs, masks), targets)[0])
+                array[index] = before
+                assert (values[0] - values[1]) / 2e-6 == pytest.approx(part[index], rel=1e-5, abs=1e-8)
+
+
+def test_dropout_keeps_the_mean_and_long_gradients_are_shortened():
+    rng = np.random.default_rng(11)
+    steps = []
+
+    class Spy:
+        def step(self, parameters, gradients, n_decayed, penalty):
+            steps.append(gradients.copy())
+
+    network = Network([Dense(3, 50, rng=rng, dtype=np.float64), Dense(50, 1, rng=rng, dtype=np.float64)], "identity")
+    X, targets = rng.normal(size=(400, 3)), 100 + rng.normal(size=(400, 1))
+    for options in ({}, {"max_norm": 0.5}, {"dropout": 0.5}):
+        training = epochs(network, SquaredError(), Spy(), Data(X, targets), shuffle=False, rng=rng, **options)
+        next(training)
+    plain, short, dropped = steps[::2]
+    assert np.linalg.norm(plain) > 0.5
+    np.testing.assert_allclose(short, plain * 0.5 / np.linalg.norm(plain))
+    # of the output bias the gradient is the mean error, and 100 dwarfs what dropout changes
+    assert np.abs(dropped).max() == pytest.approx(np.abs(plain).max(), rel=0.3)
+    assert not np.allclose(dropped, plain)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.3])
+def test_sgd_follows_its_formula(penalty):
     for nesterov in (False, True):
-        parameter, velocity = np.array([1.0, 2.0]), np.zeros(2)
-        expected = parameter.copy()
+        parameters, velocity = np.array([1.0, 2.0]), np.zeros(2)
+        expected = parameters.copy()
         sgd = SGD(learning_rate=0.1, momentum=0.9, nesterov=nesterov)
         for gradient in (np.array([1.0, -1.0]), np.array([0.5, 2.0])):
-            sgd.step([parameter], [gradient])
+            sgd.step(parameters, gradient, 1, penalty)
+            gradient = gradient + penalty * np.array([expected[0], 0.0])  # the second does not decay
             velocity = 0.9 * velocity - 0.1 * gradient
             expected += 0.9 * velocity - 0.1 * gradient if nesterov else velocity
-        np.testing.assert_allclose(parameter, expected)
+        np.testing.assert_allclose(parameters, expected)
+
+
+@pytest.mark.parametrize(("penalty", "weight_decay"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.2)])
+@pytest.mark.parametrize("size", [2, 40_000])
+def test_adam_follows_its_formula(size, penalty, weight_decay):
+    rng = np.random.default_rng(0)
+    parameters, mean, square = rng.normal(size=size), np.zeros(size), np.zeros(size)
+    expected, decays = parameters.copy(), np.arange(size) < size // 2
+    adam = Adam(learning_rate=0.1, beta_1=0.9, beta_2=0.99, epsilon=0.0, weight_decay=weight_decay)
+    for t in (1, 2):
+        gradient = rng.normal(size=size)
+        adam.step(parameters, gradient, size // 2, penalty)
+        gradient += penalty * decays * expected
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.99 * square + 0.01 * gradient**2
+        expected -= 0.1 * weight_decay * decays * expected
+        expected -= 0.1 * (mean / (1 - 0.9**t)) / np.sqrt(square / (1 - 0.99**t))
+    np.testing.assert_allclose(parameters, expected)
 
 
 @pytest.mark.parametrize("optimizer", [SGD(learning_rate=np.float64(0.1)), Adam(learning_rate=np.float64(0.1))])
-def test_optimizers_compute_in_the_dtype_of_the_parameters(optimizer):
-    class Float32Only(np.ndarray):
-        def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-            arrays = [np.asarray(a) if isinstance(a, np.ndarray) else a for a in inputs]
-            out = tuple(np.asarray(a) for a in kwargs.pop("out", ()))
-            result = getattr(ufunc, method)(*arrays, **kwargs, **({"out": out} if out else {}))
-            assert result.dtype == np.float32
-            return result.view(Float32Only)
-
-    parameter, gradient = np.ones(3, np.float32).view(Float32Only), np.ones(3, np.float32).view(Float32Only)
+def test_optimizers_work_in_float32(optimizer):
+    parameters = np.ones(3, np.float32)
     for _ in range(2):
-        optimizer.step([parameter], [gradient])
-    assert np.all(np.asarray(parameter) < 1)
-
-
-def test_adam_follows_its_formula():
-    parameter, mean, square = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
-    expected = parameter.copy()
-    adam = Adam(learning_rate=0.1, beta_1=0.9, beta_2=0.99, epsilon=0.0)
-    for t, gradient in enumerate((np.array([1.0, -1.0]), np.array([0.5, 2.0])), start=1):
-        adam.step([parameter], [gradient])
-        mean = 0.9 * mean + 0.1 * gradient
-        square = 0.99 * square + 0.01 * gradient**2
-        expected -= 0.1 * (mean / (1 - 0.9**t)) / np.sqrt(square / (1 - 0.99**t))
-    np.testing.assert_allclose(parameter, expected)
+        optimizer.step(parameters, np.ones(3, np.float32))
+    assert parameters.dtype == np.float32
+    assert np.all(parameters < 1)
 
 
 def test_an_epoch_is_its_minibatches():
@@ -209,7 +380,8 @@ def test_an_epoch_is_its_minibatches():
     make = lambda: Network([Dense(3, 2, rng=np.random.default_rng(0), dtype=np.float64)], "relu")  # noqa: E731
     trained, alpha, rate = make(), 0.3, 0.1
     sgd = SGD(learning_rate=rate, momentum=0.0, nesterov=False)
-    loss = next(epochs(trained, SquaredError(), sgd, X, targets, alpha=alpha, batch_size=4, shuffle=False, rng=rng))
+    data = Data(X, targets)
+    loss = next(epochs(trained, SquaredError(), sgd, data, alpha=alpha, batch_size=4, shuffle=False, rng=rng))
     weights, bias = make().parameters()
     total = 0.0
     for rows in (slice(0, 4), slice(4, 8), slice(8, 10)):

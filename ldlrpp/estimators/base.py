@@ -1,48 +1,40 @@
-"""What the four estimators share: validation, fit, partial_fit and predict around a `ldlrpp.network.Network`."""
+"""What the estimators share: validation, fit, partial_fit and predict around a `ldlrpp.network.Network`."""
 
+import logging
 import warnings
 from abc import ABC, abstractmethod
-from numbers import Integral, Real
+from contextlib import contextmanager
+from numbers import Integral
 
+import numba
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import check_random_state, column_or_1d
-from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.optimize import _check_optimize_result
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from ldlrpp.network import SGD, Adam, Dense, Logistic, Network, Softmax, SquaredError, epochs
+from ldlrpp.network import SGD, Adam, Data, Dense, Network, Schedule, epochs, fit_lbfgs
+
+_logger = logging.getLogger("ldlrpp")
 
 
-class BaseNetworkEstimator(BaseEstimator, ABC):
+def _takes_steps(self):
+    if self.solver == "lbfgs":
+        raise AttributeError("partial_fit is for solvers that take a step for every minibatch, not for 'lbfgs'")
+    return True
+
+
+class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     """Fits a network whose hidden layers are made by `_hidden_layers` and whose last layer is dense.
 
-    Subclasses take, besides parameters of their own, those of `_parameter_constraints`, which mean what they mean in
-    `sklearn.neural_network.MLPClassifier`.
+    Subclasses get their parameters, which mean what they mean in `sklearn.neural_network.MLPClassifier`, from
+    `ldlrpp.estimators.parameters`.
     """
-
-    _parameter_constraints: dict = {  # noqa: RUF012 - scikit-learn's convention
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({"identity", "logistic", "tanh", "relu"})],
-        "solver": [StrOptions({"adam", "sgd"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-    }
 
     @abstractmethod
     def _hidden_layers(self, n_inputs, widths, rng, dtype):
@@ -52,125 +44,271 @@ class BaseNetworkEstimator(BaseEstimator, ABC):
     def _targets(self, y, reset, classes):
         """Targets (n_samples, n_outputs) of validated ``y``; with ``reset``, set the loss that takes them."""
 
-    def _hidden_widths(self):
-        sizes = self.hidden_layer_sizes
-        widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(width, Integral) and width >= 1 for width in widths):
-            raise ValueError(f"hidden_layer_sizes must be integers of 1 or more, got {sizes!r}")
-        return [int(width) for width in widths]
+    @abstractmethod
+    def _weights(self, y, sample_weight, classes):
+        """The weights of samples in the loss, None for ones."""
+
+    @abstractmethod
+    def _score(self, scores, y, sample_weight):
+        """The score of predictions from the network's scores."""
+
+    def _stratification(self, y):
+        """What the split of validation samples is stratified by."""
+        return None
+
+    # --- Training ----------------------------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit the network to data.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The inputs. float32 is kept, anything else becomes float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets: class labels (or a binary indicator matrix of several labels) for a classifier, numbers for a
             regressor.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the loss.
+        X_val, y_val : as ``X`` and ``y``, default=None
+            Validation samples: their loss and score are recorded after every epoch, and decide when to stop with
+            ``early_stopping``.
+        sample_weight_val : array-like of shape (n_val_samples,), default=None
+            Weights of the validation samples in their loss and score.
 
         Returns
         -------
         self : object
             The fitted estimator.
         """
-        X, targets = self._start(X, y, reset=True)
-        no_improvement = 0
+        X, y, data = self._start(X, y, sample_weight, reset=not (self.warm_start and hasattr(self, "network_")))
+        validation = None
+        if X_val is not None or y_val is not None:
+            validation = self._validation_samples(X_val, y_val, sample_weight_val)
+        elif sample_weight_val is not None:
+            raise ValueError("sample_weight_val needs X_val and y_val")
+        elif self.early_stopping:
+            data, validation = self._split(data, y)
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        task = {"estimator": self, "X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+        context.call_on_fit_task_begin(**task)
         try:
-            for loss in self._epochs(X, targets):
-                self._end_epoch(loss, len(X))
-                no_improvement = no_improvement + 1 if loss > self.best_loss_ - self.tol else 0
-                self.best_loss_ = min(self.best_loss_, loss)
-                if no_improvement > self.n_iter_no_change:
-                    if self.verbose:
-                        print(
-                            f"Training loss did not improve more than tol={self.tol:g} for {self.n_iter_no_change} "
-                            "consecutive epochs. Stopping."
-                        )
-                    break
-                if self.n_iter_ == self.max_iter:
-                    warnings.warn(
-                        f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
-                        ConvergenceWarning,
-                        stacklevel=3,
-                    )
-                    break
+            with self._threads():
+                train = self._fit_lbfgs if self.solver == "lbfgs" else self._fit_epochs
+                train(data, validation, context, task)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=3)
+        if self.early_stopping and self._best_parameters is not None:
+            self.network_.flat[:] = self._best_parameters
+        del self._best_parameters
         self._check_finite()
+        context.call_on_fit_task_end(**task, reconstruction_attributes=self._fitted_attributes())
         return self
 
-    def _partial_fit(self, X, y, classes=None):
-        X, targets = self._start(X, y, reset=not hasattr(self, "network_"), classes=classes)
-        loss = next(self._epochs(X, targets))
-        self._end_epoch(loss, len(X))
+    def _partial_fit(self, X, y, sample_weight, classes=None):
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        _, _, data = self._start(X, y, sample_weight, reset=not hasattr(self, "network_"), classes=classes, new=False)
+        with self._threads():
+            loss = next(self._epochs(data))
+        self._end_epoch(loss, len(data))
         self.best_loss_ = min(self.best_loss_, loss)
         self._check_finite()
         return self
 
-    def _start(self, X, y, reset, classes=None):
-        """Validated data; with ``reset``, also a new network, optimiser and history."""
+    def _start(self, X, y, sample_weight, reset, classes=None, new=True):
+        """Validated data; with ``reset``, also a new network and history, with ``new`` a new optimiser."""
         widths = self._hidden_widths()
+        if self.device == "cuda":
+            raise ValueError("device must be 'cpu' or 'auto': the kernels run on the CPU only, got 'cuda'")
+        if self.solver == "lbfgs" and (self.dropout or self.max_grad_norm is not None):
+            raise ValueError(
+                "solver='lbfgs' has no steps for dropout and max_grad_norm to act on; they must be 0 and None"
+            )
+        if not reset and [layer.n_outputs for layer in self.network_.layers[:-1]] != widths:
+            raise ValueError(f"hidden_layer_sizes must stay what the network has, got {self.hidden_layer_sizes!r}")
         X, y = validate_data(
             self,
             X,
             y,
             reset=reset,
+            accept_sparse=("csr", "csc"),
             dtype=(np.float64, np.float32) if reset else self._dtype,
             order="C",
             multi_output=True,
             y_numeric=self._y_numeric,
         )
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         targets = self._targets(y, reset, classes)
+        weights = self._weights(y, sample_weight, classes)
         if reset:
-            random_state = check_random_state(self.random_state)
-            self._rng = np.random.default_rng(random_state.randint(2**32, size=4, dtype=np.uint32))
-            self.n_outputs_ = targets.shape[1]
-            self.network_ = Network(
-                [
-                    *self._hidden_layers(X.shape[1], widths, self._rng, X.dtype),
-                    Dense([X.shape[1], *widths][-1], self.n_outputs_, rng=self._rng, dtype=X.dtype),
-                ],
-                self.activation,
-            )
-            self._optimizer = self._make_optimizer()
-            self.n_layers_ = len(widths) + 2
-            self.out_activation_ = self._loss.activation
-            self.n_parameters_ = self.network_.n_parameters
-            self.n_parameters_dense_ = self.network_.n_parameters_dense
-            self.n_iter_ = self.t_ = 0
-            self.loss_curve_ = []
-            self.loss_ = self.best_loss_ = np.inf
+            self._make_network(X, targets.shape[1], widths)
         elif targets.shape[1] != self.n_outputs_:
             raise ValueError(f"y must have {self.n_outputs_} outputs as in the first call, got {targets.shape[1]}")
-        return X, targets.astype(self._dtype, copy=False)
+        if reset or new:
+            self._optimizer = self._make_optimizer()
+            self._schedule = Schedule(
+                self.learning_rate, self.learning_rate_init, power_t=self.power_t, n_epochs=self.max_iter
+            )
+            self.n_iter_ = 0
+        return X, y, self._data(X, targets, weights)
 
-    @property
-    def _dtype(self):
-        return self.network_.parameters()[0].dtype
+    def _make_network(self, X, n_outputs, widths):
+        random_state = check_random_state(self.random_state)
+        self._rng = np.random.default_rng(random_state.randint(2**32, size=4, dtype=np.uint32))
+        self.n_outputs_ = n_outputs
+        last = [X.shape[1], *widths][-1]
+        self.network_ = Network(
+            [
+                *self._hidden_layers(X.shape[1], widths, self._rng, X.dtype),
+                Dense(last, n_outputs, rng=self._rng, dtype=X.dtype),
+            ],
+            self.activation,
+        )
+        self.n_layers_ = len(widths) + 2
+        self.out_activation_ = self._loss.activation
+        self.n_parameters_ = self.network_.n_parameters
+        self.n_parameters_dense_ = self.network_.n_parameters_dense
+        self.t_ = 0
+        self.loss_curve_ = []
+        self.loss_ = np.inf
+        self.best_loss_ = None if self.early_stopping else np.inf
+        self.validation_scores_ = self.validation_loss_curve_ = self.best_validation_score_ = None
+
+    def _data(self, X, targets, weights):
+        X = X.tocsr() if issparse(X) else X
+        return Data(X, np.ascontiguousarray(targets, self._dtype), weights)
+
+    def _validation_samples(self, X_val, y_val, sample_weight_val):
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val must be given together")
+        X, y = validate_data(
+            self,
+            X_val,
+            y_val,
+            reset=False,
+            accept_sparse=("csr", "csc"),
+            dtype=self._dtype,
+            order="C",
+            multi_output=True,
+            y_numeric=self._y_numeric,
+        )
+        if sample_weight_val is not None:
+            sample_weight_val = _check_sample_weight(sample_weight_val, X, dtype=X.dtype, ensure_non_negative=True)
+        return self._data(X, self._targets(y, False, None), sample_weight_val), y
+
+    def _split(self, data, y):
+        """Training data, and validation data with their ``y``."""
+        train, held_out = train_test_split(
+            np.arange(len(data)),
+            test_size=self.validation_fraction,
+            random_state=int(self._rng.integers(2**31)),
+            stratify=self._stratification(y),
+        )
+        if len(held_out) < 2:
+            raise ValueError(
+                f"validation_fraction must leave two samples or more for validation, got {self.validation_fraction} "
+                f"of {len(data)} samples"
+            )
+        parts = (
+            Data(data.X[rows], data.targets[rows], None if data.weights is None else data.weights[rows])
+            for rows in (train, held_out)
+        )
+        train_data, validation_data = parts
+        return train_data, (validation_data, y[held_out])
 
     def _make_optimizer(self):
         if self.solver == "sgd":
             return SGD(learning_rate=self.learning_rate_init, momentum=self.momentum, nesterov=self.nesterovs_momentum)
-        return Adam(learning_rate=self.learning_rate_init, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon)
+        return Adam(
+            learning_rate=self.learning_rate_init,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            weight_decay=self.weight_decay if self.solver == "adamw" else 0.0,
+        )
 
-    def _epochs(self, X, targets):
-        batch_size = min(200, len(X)) if self.batch_size == "auto" else self.batch_size
-        if batch_size > len(X):
-            warnings.warn(f"batch_size={batch_size} is larger than the {len(X)} samples; it is cut.", stacklevel=4)
+    def _epochs(self, data):
+        batch_size = min(200, len(data)) if self.batch_size == "auto" else self.batch_size
+        if batch_size > len(data):
+            warnings.warn(f"batch_size={batch_size} is larger than the {len(data)} samples; it is cut.", stacklevel=4)
         return epochs(
             self.network_,
             self._loss,
             self._optimizer,
-            X,
-            targets,
+            data,
+            schedule=self._schedule,
             alpha=self.alpha,
-            batch_size=min(batch_size, len(X)),
+            dropout=self.dropout,
+            max_norm=self.max_grad_norm,
+            batch_size=min(batch_size, len(data)),
             shuffle=self.shuffle,
             rng=self._rng,
         )
+
+    def _fit_epochs(self, data, validation, context, task):
+        self._best_parameters = None
+        no_improvement = 0
+        training = self._epochs(data)
+        while self.n_iter_ < self.max_iter:
+            epoch = context.subcontext(task_name="epoch")
+            epoch.call_on_fit_task_begin(**task)
+            self._end_epoch(next(training), len(data))
+            improved = self._validate(validation) if validation is not None else True
+            if not self.early_stopping:
+                improved = self.loss_ <= self.best_loss_ - self.tol
+                self.best_loss_ = min(self.best_loss_, self.loss_)
+            no_improvement = 0 if improved else no_improvement + 1
+            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._fitted_attributes()):
+                self._say("A callback stopped training.")
+                return
+            if no_improvement > self.n_iter_no_change:
+                what = "Validation score" if self.early_stopping else "Training loss"
+                message = (
+                    f"{what} did not improve more than tol={self.tol:g} for {self.n_iter_no_change} consecutive epochs."
+                )
+                if not self._schedule.no_improvement():
+                    self._say(f"{message} Stopping.")
+                    return
+                self._say(f"{message} Setting learning rate to {self._schedule.rate():g}.")
+                no_improvement = 0
+        if self.learning_rate not in ("cosine", "onecycle"):  # which are meant to end there
+            warnings.warn(
+                f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _fit_lbfgs(self, data, validation, context, task):
+        self._best_parameters = None
+
+        def after(loss):
+            epoch = context.subcontext(task_name="iteration")
+            epoch.call_on_fit_task_begin(**task)
+            self._end_epoch(loss, len(data))
+            if validation is not None:
+                self._validate(validation)
+            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._fitted_attributes()):
+                self._say("A callback stopped training.")
+                raise StopIteration
+
+        result = fit_lbfgs(
+            self.network_,
+            self._loss,
+            data,
+            alpha=self.alpha,
+            max_iter=self.max_iter,
+            max_fun=self.max_fun,
+            tol=self.tol,
+            callback=after,
+        )
+        if result.status != 99:  # a callback's stop
+            self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
+        self.loss_ = float(result.fun)
+        if not self.early_stopping:
+            self.best_loss_ = self.loss_
 
     def _end_epoch(self, loss, n_samples):
         if not np.isfinite(loss):
@@ -179,11 +317,66 @@ class BaseNetworkEstimator(BaseEstimator, ABC):
         self.loss_curve_.append(loss)
         self.n_iter_ += 1
         self.t_ += n_samples
+        self._say(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+
+    def _validate(self, validation):
+        """Record loss and score of the validation samples; returns whether the score got better by ``tol``."""
+        data, y = validation
+        scores = self.network_.scores(data.X)
+        if self.validation_scores_ is None:
+            self.validation_scores_, self.validation_loss_curve_, self.best_validation_score_ = [], [], -np.inf
+        self.validation_loss_curve_.append(self._loss.value_and_gradient(scores, data.targets, data.weights)[0])
+        score = float(self._score(scores, y, data.weights))
+        self.validation_scores_.append(score)
+        self._say(f"Validation score: {score:f}")
+        improved = score >= self.best_validation_score_ + self.tol
+        if score > self.best_validation_score_:
+            self.best_validation_score_ = score
+            if self.early_stopping:
+                self._best_parameters = self.network_.flat.copy()
+        return improved
+
+    # --- What else there is ------------------------------------------------------------------------------------------
+
+    def _hidden_widths(self):
+        sizes = self.hidden_layer_sizes
+        widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        if not all(isinstance(width, Integral) and width >= 1 for width in widths):
+            raise ValueError(f"hidden_layer_sizes must be integers of 1 or more, got {sizes!r}")
+        return [int(width) for width in widths]
+
+    @property
+    def _dtype(self):
+        return self.network_.flat.dtype
+
+    @contextmanager
+    def _threads(self):
+        """``n_jobs`` threads for the kernels, put back whatever happens."""
+        if self.n_jobs in (None, -1):
+            yield
+            return
+        before = numba.get_num_threads()
+        numba.set_num_threads(min(self.n_jobs, numba.config.NUMBA_NUM_THREADS))
+        try:
+            yield
+        finally:
+            numba.set_num_threads(before)
+
+    def _fitted_attributes(self):
+        """What makes a clone a fitted estimator, for callbacks."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if (name.endswith("_") and not name.startswith("_")) or name in ("_loss", "_label_binarizer", "_y_ndim")
+        }
+
+    def _say(self, message):
+        _logger.info(message)
         if self.verbose:
-            print(f"Iteration {self.n_iter_}, loss = {loss:.8f}", flush=True)
+            print(message, flush=True)
 
     def _check_finite(self):
-        if not all(np.isfinite(array).all() for array in self.network_.parameters()):
+        if not np.isfinite(self.network_.flat).all():
             self._raise_diverged()
 
     def _raise_diverged(self):
@@ -192,157 +385,19 @@ class BaseNetworkEstimator(BaseEstimator, ABC):
             "The input may hold large values that want scaling, or learning_rate_init may be too high."
         )
 
-    def _predictions(self, X):
-        """What the loss makes of the scores, (n_samples, n_outputs)."""
+    def _scores(self, X):
+        """The network's scores (n_samples, n_outputs)."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=self._dtype, order="C")
-        return self._loss.predict(self.network_.scores(X))
-
-
-class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
-    """Classifier on top of `BaseNetworkEstimator`.
-
-    Softmax over classes that exclude each other, one logistic output for two classes, one for each of several labels.
-    """
-
-    _y_numeric = False
-
-    def _targets(self, y, reset, classes):
-        if y.ndim == 1 or y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        multilabel = y.ndim == 2
-        if multilabel and (type_of_target(y) != "multilabel-indicator" or not np.isin(y, (0, 1)).all()):
-            raise ValueError("y must be a column of labels or an indicator matrix of 0 and 1 for several labels")
-        if reset:
-            self._label_binarizer = LabelBinarizer().fit(y if multilabel or classes is None else classes)
-            self.classes_ = self._label_binarizer.classes_
-            self._multilabel = multilabel
-            self._loss = Softmax() if self._label_binarizer.y_type_ == "multiclass" else Logistic()
-        if multilabel != self._multilabel or (multilabel and y.shape[1] != len(self.classes_)):
-            wanted = f"(n_samples, {len(self.classes_)})" if self._multilabel else "(n_samples,)"
-            raise ValueError(f"y must have shape {wanted} as in the first call, got {y.shape}")
-        if multilabel and classes is not None and not np.array_equal(classes, self.classes_):
-            raise ValueError(f"classes of a y of several labels must be {self.classes_}, its columns, got {classes}")
-        if not multilabel and len(unknown := np.setdiff1d(y, self.classes_)):
-            raise ValueError(f"y must hold only the classes {self.classes_}, got {unknown}")
-        return self._label_binarizer.transform(y)
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, *, classes=None):
-        """Train for one epoch on a part of the data.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The inputs.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The labels.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that any call will see. Needed at the first call; later it may be left out.
-
-        Returns
-        -------
-        self : object
-            The estimator, trained further.
-        """
-        if classes is not None:
-            classes = unique_labels(classes)
-        if not hasattr(self, "network_"):
-            if classes is None:
-                raise ValueError("classes must be given at the first call of partial_fit, got None")
-        elif classes is not None and not np.array_equal(classes, self.classes_):
-            raise ValueError(f"classes must stay {self.classes_} at every call of partial_fit, got {classes}")
-        return self._partial_fit(X, y, classes)
-
-    def predict(self, X):
-        """Predict labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The inputs.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The most probable class of every sample, or the indicator matrix of its labels.
-        """
-        probabilities = self._predictions(X)
-        if self.n_outputs_ == 1:
-            probabilities = probabilities.ravel()
-        return self._label_binarizer.inverse_transform(probabilities)
-
-    def predict_proba(self, X):
-        """Predict probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The inputs.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Probability of every class, in the order of ``classes_``; with several labels, of each label.
-        """
-        probabilities = self._predictions(X)
-        if len(self.classes_) == 1:
-            return np.ones_like(probabilities)
-        if self.n_outputs_ == 1:
-            return np.hstack([1 - probabilities, probabilities])
-        return probabilities
+        X = validate_data(self, X, reset=False, accept_sparse=("csr", "csc"), dtype=self._dtype, order="C")
+        with self._threads():
+            return self.network_.scores(X.tocsr() if issparse(X) else X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        tags.input_tags.sparse = True
         return tags
 
 
-class NetworkRegressor(MultiOutputMixin, RegressorMixin, BaseNetworkEstimator):
-    """Regressor on top of `BaseNetworkEstimator`: squared error, one output for every target."""
-
-    _y_numeric = True
-
-    def _targets(self, y, reset, classes):
-        if issparse(y):
-            raise TypeError(f"y must be a dense array, got {type(y).__name__}")
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if reset:
-            self._loss = SquaredError()
-            self._y_ndim = y.ndim
-        return y.reshape(len(y), -1)
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y):
-        """Train for one epoch on a part of the data.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The inputs.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The target values.
-
-        Returns
-        -------
-        self : object
-            The estimator, trained further.
-        """
-        return self._partial_fit(X, y)
-
-    def predict(self, X):
-        """Predict target values.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The inputs.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predictions, of the shape of the targets that were fitted.
-        """
-        predictions = self._predictions(X)
-        return predictions.ravel() if self._y_ndim == 1 else predictions
+def partial_fit_available(method):
+    """Decorator of `partial_fit`: only where the solver takes steps."""
+    return available_if(_takes_steps)(method)

@@ -4,6 +4,8 @@ import operator
 
 import numpy as np
 
+from ldlrpp.kernels import memory
+
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -97,7 +99,7 @@ def output(out, shape, dtype, inputs):
     A fresh array stands in where ``out`` is None or shares memory with an input; the caller copies back.
     """
     if out is None:
-        return np.empty(shape, dtype)
+        return memory.empty(shape, dtype)
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
     if out.dtype != dtype:
@@ -108,7 +110,7 @@ def output(out, shape, dtype, inputs):
         raise ValueError("out must be writeable, got a read-only array")
     if out.flags.c_contiguous and not any(np.may_share_memory(out, array) for array in inputs):
         return out
-    return np.empty(shape, dtype)
+    return memory.empty(shape, dtype)
 
 
 def _integer(name, value):

@@ -1,13 +1,32 @@
-"""Networks of LDL, RPP and dense layers: parameters, forward and backward, losses, optimisers, one training loop.
+"""Networks of LDL, RPP and dense layers: parameters, forward and backward, losses, optimisers, training.
 
 Nothing here knows scikit-learn. Activations are ``(batch, width)``, in C order, as the user's data are: nothing is
 transposed between layers.
 """
 
 from ldlrpp.network.layers import LDL, RPP, Dense
-from ldlrpp.network.losses import Logistic, Softmax, SquaredError
+from ldlrpp.network.losses import AbsoluteError, Huber, Logistic, Poisson, Softmax, SquaredError
 from ldlrpp.network.network import Network
 from ldlrpp.network.optimizers import SGD, Adam
-from ldlrpp.network.training import epochs
+from ldlrpp.network.schedules import SCHEDULES, Schedule
+from ldlrpp.network.training import Data, epochs, fit_lbfgs
 
-__all__ = ["LDL", "RPP", "SGD", "Adam", "Dense", "Logistic", "Network", "Softmax", "SquaredError", "epochs"]
+__all__ = [
+    "LDL",
+    "RPP",
+    "SCHEDULES",
+    "SGD",
+    "AbsoluteError",
+    "Adam",
+    "Data",
+    "Dense",
+    "Huber",
+    "Logistic",
+    "Network",
+    "Poisson",
+    "Schedule",
+    "Softmax",
+    "SquaredError",
+    "epochs",
+    "fit_lbfgs",
+]

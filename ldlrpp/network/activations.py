@@ -3,13 +3,11 @@
 import numpy as np
 from scipy.special import expit
 
+from ldlrpp.kernels.elementwise_cpu import relu, relu_backward
+
 
 def _identity(z):
     pass
-
-
-def _relu(z):
-    np.maximum(z, 0, out=z)
 
 
 def _tanh(z):
@@ -24,10 +22,6 @@ def _identity_backward(grad, y):
     pass
 
 
-def _relu_backward(grad, y):
-    grad *= y > 0
-
-
 def _tanh_backward(grad, y):
     grad *= 1 - y * y
 
@@ -39,7 +33,7 @@ def _logistic_backward(grad, y):
 #: name -> (apply to z in place, multiply a gradient by the derivative in place)
 ACTIVATIONS = {
     "identity": (_identity, _identity_backward),
-    "relu": (_relu, _relu_backward),
+    "relu": (relu, relu_backward),
     "tanh": (_tanh, _tanh_backward),
     "logistic": (_logistic, _logistic_backward),
 }

@@ -16,12 +16,13 @@ Every layer has
     Overwrites the arrays of ``gradients`` (same names and shapes as ``parameters``) and ``grad_x`` (batch, n_inputs);
     where ``grad_x`` is None the input needs no gradient. ``grad_y`` and ``x`` are left alone.
 
-A layer keeps nothing of a batch: the caller owns inputs, outputs and gradients.
+A layer keeps nothing of a batch but scratch memory: the caller owns inputs, outputs and gradients, and holds
+`ldlrpp.kernels.threads.kernel_lock`.
 """
 
 import numpy as np
 
-from ldlrpp.kernels import ldl_cpu, ldl_init, rpp_cpu, rpp_init
+from ldlrpp.kernels import ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
 
 # Standard deviation of initial weights · √fan-in, by the activation that follows: what keeps the variance of relu and
 # identity layers, and roughly that of tanh.
@@ -75,9 +76,10 @@ class LDL(_Layer):
         self.width = 1 << (max(n_inputs, n_outputs) - 1).bit_length()
         weights, scale, bias = ldl_init(self.width, init=init, gain=GAINS[activation], random_state=rng, dtype=dtype)
         self.parameters = {"weights": weights, "scale": scale, "bias": bias}
+        self._arrays = {}
 
     def forward(self, x, out):
-        wide = out if self.n_outputs == self.width else np.empty((len(x), self.width), x.dtype)
+        wide = out if self.n_outputs == self.width else self._scratch("output", len(x))
         ldl_cpu.forward(self._expand(x), *self.parameters.values(), wide)
         if wide is not out:
             out[...] = wide[:, : self.n_outputs]
@@ -85,10 +87,11 @@ class LDL(_Layer):
     def backward(self, grad_y, x, gradients, grad_x):
         if self.n_outputs < self.width:
             cut = grad_y
-            grad_y = np.zeros((len(x), self.width), x.dtype)
+            grad_y = self._scratch("output", len(x))
             grad_y[:, : self.n_outputs] = cut
+            grad_y[:, self.n_outputs :] = 0
         direct = grad_x is not None and self.n_inputs == self.width
-        wide = grad_x if direct else np.empty((len(x), self.width), x.dtype)
+        wide = grad_x if direct else self._scratch("gradient", len(x))
         ldl_cpu.backward(
             grad_y,
             self._expand(x),
@@ -109,11 +112,25 @@ class LDL(_Layer):
     def _expand(self, x):
         if self.n_inputs == self.width:
             return x
-        if self.expansion == "repeat":
-            return np.take(x, np.arange(self.width) % self.n_inputs, axis=1)
-        wide = np.zeros((len(x), self.width), x.dtype)
+        wide = self._scratch("input", len(x))
         wide[:, : self.n_inputs] = x
+        if self.expansion == "pad":
+            wide[:, self.n_inputs :] = 0
+            return wide
+        for start in range(self.n_inputs, self.width, self.n_inputs):
+            copy = wide[:, start : start + self.n_inputs]
+            copy[...] = x[:, : copy.shape[1]]
         return wide
+
+    def _scratch(self, name, batch):
+        """An array (batch, width) that later calls get again: fresh memory is cleared page by page by the system."""
+        array = self._arrays.get(name)
+        if array is None or len(array) < batch:
+            array = self._arrays[name] = memory.empty((batch, self.width), self.parameters["scale"].dtype)
+        return array[:batch]
+
+    def __getstate__(self):
+        return {**self.__dict__, "_arrays": {}}
 
 
 class RPP(_Layer):

@@ -1,13 +1,12 @@
 """A chain of layers with one activation between them."""
 
-from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
 
+from ldlrpp.kernels import memory
 from ldlrpp.kernels.threads import single_threaded_blas
 from ldlrpp.network.activations import ACTIVATIONS
-from ldlrpp.network.layers import Dense
 
 # Rows that are scored at a time: enough to fill every thread, few enough for the activations to stay small.
 _SCORE_ROWS = 1024
@@ -15,6 +14,10 @@ _SCORE_ROWS = 1024
 
 class Network:
     """Layers applied one after the other, ``activation`` after each but the last.
+
+    All parameters are parts of one array, ``flat``: an optimiser takes a step, and a caller a copy of the whole
+    network, in one pass. The first ``n_decayed`` entries are those that weight decay applies to. (Every array in it
+    begins on a boundary of 64 bytes; entries between them are zeros and stay so.)
 
     Parameters
     ----------
@@ -30,6 +33,43 @@ class Network:
                 raise ValueError(f"a layer of {after.n_inputs} inputs follows one of {before.n_outputs} outputs")
         self.layers = layers
         self.activation = activation
+        self._join_parameters()
+
+    def _join_parameters(self):
+        dtype = next(iter(self.layers[0].parameters.values())).dtype
+        step = memory.ALIGNMENT // dtype.itemsize
+        names = [(layer, name) for layer in self.layers for name in layer.parameters]
+        names.sort(key=lambda pair: pair[1] not in pair[0].decayed)
+        self._starts, end, self.n_decayed = {}, 0, 0
+        for layer, name in names:
+            self._starts[self.layers.index(layer), name] = end
+            end += -(-layer.parameters[name].size // step) * step
+            if name in layer.decayed:
+                self.n_decayed = end
+        self.flat = memory.zeros(end, dtype)
+        for layer, parts in zip(self.layers, self._parts(self.flat), strict=True):
+            for name, part in parts.items():
+                part[...] = layer.parameters[name]
+                layer.parameters[name] = part
+
+    def _parts(self, flat):
+        """For every layer a dict of the parts of ``flat`` that belong to its parameters, laid out as they are."""
+        for i, layer in enumerate(self.layers):
+            parts = {}
+            for name, array in layer.parameters.items():
+                start = self._starts[i, name]
+                part = flat[start : start + array.size]
+                by_columns = array.flags.f_contiguous and not array.flags.c_contiguous
+                parts[name] = part.reshape(array.shape[::-1]).T if by_columns else part.reshape(array.shape)
+            yield parts
+
+    def __getstate__(self):
+        # the layers' arrays would lose their place in it
+        return {name: value for name, value in self.__dict__.items() if name != "flat"}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._join_parameters()
 
     @property
     def n_parameters(self):
@@ -44,55 +84,67 @@ class Network:
         """All parameter arrays, layer by layer."""
         return [array for layer in self.layers for array in layer.parameters.values()]
 
-    def decays(self):
-        """Whether weight decay applies, for every array of `parameters`."""
-        return [name in layer.decayed for layer in self.layers for name in layer.parameters]
-
     def threads(self):
-        """Context for `forward` and `backward` of a batch: `single_threaded_blas` if any layer has kernels of ours."""
-        return nullcontext() if all(isinstance(layer, Dense) for layer in self.layers) else single_threaded_blas()
+        """Context for `forward`, `backward` and an optimiser's step: kernels and BLAS take turns with one pool."""
+        return single_threaded_blas()
 
     def empty_outputs(self, batch):
         """Arrays for the outputs of all layers, (batch, n_outputs) each."""
-        dtype = self.parameters()[0].dtype
-        return [np.empty((batch, layer.n_outputs), dtype) for layer in self.layers]
+        return [memory.empty((batch, layer.n_outputs), self.flat.dtype) for layer in self.layers]
 
-    def empty_gradients(self):
-        """Arrays for the gradients of all parameters: for every layer a dict like its ``parameters``."""
-        return [{name: np.empty_like(array) for name, array in layer.parameters.items()} for layer in self.layers]
+    def zero_gradients(self):
+        """A flat array for the gradients of all parameters, and its parts: for every layer a dict by name."""
+        flat = memory.zeros(self.flat.shape, self.flat.dtype)
+        return flat, list(self._parts(flat))
 
-    def forward(self, x, outputs):
-        """Scores (batch, n_outputs) of ``x`` (batch, n_inputs); every layer's output is left in ``outputs``."""
+    def forward(self, x, outputs, masks=None):
+        """Scores (batch, n_outputs) of ``x`` (batch, n_inputs); every layer's output is left in ``outputs``.
+
+        ``masks``, factors of the hidden outputs, are dropout's.
+        """
         activate, _ = ACTIVATIONS[self.activation]
-        for layer, out in zip(self.layers, outputs, strict=True):
+        for i, (layer, out) in enumerate(zip(self.layers, outputs, strict=True)):
             layer.forward(x, out)
             if layer is not self.layers[-1]:
                 activate(out)
+                if masks is not None:
+                    out *= masks[i]
             x = out
         return x
 
-    def backward(self, grad_scores, x, outputs, grad_outputs, gradients):
+    def backward(self, grad_scores, x, outputs, grad_outputs, gradients, masks=None):
         """Overwrite ``gradients`` with those of all parameters, from the gradient of the scores.
 
-        ``x`` and ``outputs`` are those of the `forward` before; ``grad_outputs`` is scratch of the same shapes.
+        ``x``, ``outputs`` and ``masks`` are those of the `forward` before; ``grad_outputs`` is scratch of the shapes of
+        ``outputs``.
         """
         _, differentiate = ACTIVATIONS[self.activation]
         grad = grad_scores
         for i in range(len(self.layers) - 1, 0, -1):
             self.layers[i].backward(grad, outputs[i - 1], gradients[i], grad_outputs[i - 1])
             grad = grad_outputs[i - 1]
-            # forward: activate(outputs[i − 1])
-            differentiate(grad, outputs[i - 1])
+            # forward: activate(outputs[i − 1]), then times the mask
+            if masks is None:
+                differentiate(grad, outputs[i - 1])
+            else:
+                mask = masks[i - 1]
+                grad *= mask
+                differentiate(grad, np.divide(outputs[i - 1], mask, out=np.zeros_like(grad), where=mask > 0))
         self.layers[0].backward(grad, x, gradients[0], None)
 
     def scores(self, X):
-        """Scores (n_samples, n_outputs) of the rows of ``X`` (n_samples, n_inputs)."""
-        scores = np.empty((len(X), self.layers[-1].n_outputs), self.parameters()[0].dtype)
+        """Scores (n_samples, n_outputs) of the rows of ``X`` (n_samples, n_inputs), an array or a sparse CSR array."""
+        scores = np.empty((X.shape[0], self.layers[-1].n_outputs), self.flat.dtype)
         outputs = []
-        for start in range(0, len(X), _SCORE_ROWS):
-            x = X[start : start + _SCORE_ROWS]
+        for start in range(0, X.shape[0], _SCORE_ROWS):
+            x = dense_rows(X[start : start + _SCORE_ROWS])
             if not outputs or len(outputs[0]) != len(x):
                 outputs = self.empty_outputs(len(x))
             with self.threads():
                 scores[start : start + _SCORE_ROWS] = self.forward(x, outputs)
         return scores
+
+
+def dense_rows(x):
+    """Some rows of data as an array."""
+    return x if isinstance(x, np.ndarray) else x.toarray()

@@ -1,9 +1,47 @@
-"""The training loop."""
+"""Training: epochs of minibatches, and L-BFGS on all rows at once."""
+
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import minimize
+
+from ldlrpp.network.network import dense_rows
+
+# Rows whose gradients L-BFGS adds up at a time.
+_ROWS = 1024
 
 
-def epochs(network, loss, optimizer, X, targets, *, alpha=0.0, batch_size=200, shuffle=True, rng):
+@dataclass
+class Data:
+    """What a network is trained on.
+
+    Attributes
+    ----------
+    X : ndarray or sparse CSR array of shape (n_samples, n_inputs)
+        Inputs, of the dtype of the network.
+    targets : ndarray of shape (n_samples, n_outputs)
+        Targets, as the loss takes them.
+    weights : ndarray of shape (n_samples,) or None
+        Weights of the samples in the loss; None for ones.
+    """
+
+    X: object
+    targets: np.ndarray
+    weights: np.ndarray | None = None
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    def rows(self, rows):
+        """Inputs, as an array, targets and weights of some rows."""
+        weights = None if self.weights is None else self.weights[rows]
+        return dense_rows(self.X[rows]), self.targets[rows], weights
+
+
+def epochs(
+    network, loss, optimizer, data, *, schedule=None, alpha=0.0, dropout=0.0, max_norm=None, batch_size=200,
+    shuffle=True, rng,
+):  # fmt: skip
     """Train a network, an epoch for every value that is asked of the generator.
 
     The caller decides when to stop and what to do between epochs.
@@ -16,47 +54,119 @@ def epochs(network, loss, optimizer, X, targets, *, alpha=0.0, batch_size=200, s
         See `ldlrpp.network.losses`.
     optimizer : optimizer
         See `ldlrpp.network.optimizers`.
-    X : ndarray of shape (n_samples, n_inputs)
-        Inputs, of the dtype of the network.
-    targets : ndarray of shape (n_samples, n_outputs)
-        Targets, as the loss takes them.
+    data : Data
+        What it is trained on.
+    schedule : Schedule, default=None
+        Sets the optimiser's learning rate before every step.
     alpha : float, default=0.0
-        Strength of the L2 penalty ``alpha / 2 · Σ w²`` per batch, divided by its size, on the parameters that decay.
+        Strength of the L2 penalty ``alpha / 2 · Σ w²`` per batch, divided by its size (or the sum of its weights), on
+        the parameters that decay.
+    dropout : float, default=0.0
+        Probability that an output of a hidden layer is dropped, the others being divided by 1 − dropout.
+    max_norm : float, default=None
+        Gradients of a larger Euclidean norm are shortened to it.
     batch_size : int, default=200
         Rows of a minibatch.
     shuffle : bool, default=True
         Whether every epoch takes the rows in a new order.
     rng : numpy.random.Generator
-        Source of the order.
+        Source of the order, and of what is dropped.
 
     Yields
     ------
     loss : float
         Mean over the epoch of the loss, penalty included, each batch before its step.
     """
-    n_samples, alpha = len(X), float(alpha)
-    parameters, decays = network.parameters(), network.decays()
-    gradients = network.empty_gradients()
-    flat_gradients = [array for layer in gradients for array in layer.values()]
+    n_samples, alpha = len(data), float(alpha)
+    flat, gradients = network.zero_gradients()
     buffers = {}
     while True:
         order = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
         total = 0.0
         for start in range(0, n_samples, batch_size):
-            rows = order[start : start + batch_size]
-            batch = len(rows)
+            x, targets, weights = data.rows(order[start : start + batch_size])
+            batch = len(x)
             if batch not in buffers:
                 buffers[batch] = network.empty_outputs(batch), network.empty_outputs(batch)
             outputs, grad_outputs = buffers[batch]
-            x = X[rows]
+            masks = _masks(outputs[:-1], dropout, rng) if dropout else None
             with network.threads():
-                value, grad_scores = loss.value_and_gradient(network.forward(x, outputs), targets[rows])
-                network.backward(grad_scores, x, outputs, grad_outputs, gradients)
-            if alpha:
-                for parameter, gradient, decay in zip(parameters, flat_gradients, decays, strict=True):
-                    if decay:
-                        value += 0.5 * alpha / batch * float(np.vdot(parameter, parameter))
-                        gradient += alpha / batch * parameter
-            optimizer.step(parameters, flat_gradients)
+                scores = network.forward(x, outputs, masks)
+                value, grad_scores = loss.value_and_gradient(scores, targets, weights)
+                network.backward(grad_scores, x, outputs, grad_outputs, gradients, masks)
+                size = batch if weights is None else float(weights.sum())
+                penalty = alpha / size if size else 0.0
+                if penalty:
+                    decayed = network.flat[: network.n_decayed]
+                    value += 0.5 * penalty * float(np.dot(decayed, decayed))
+                if max_norm is not None:
+                    norm = float(np.linalg.norm(flat))
+                    if norm > max_norm:
+                        flat *= flat.dtype.type(max_norm / norm)
+                if schedule is not None:
+                    optimizer.learning_rate = schedule.rate(start / n_samples)
+                optimizer.step(network.flat, flat, network.n_decayed, penalty)
             total += value * batch
+        if schedule is not None:
+            schedule.end_epoch(n_samples)
         yield total / n_samples
+
+
+def _masks(outputs, dropout, rng):
+    keep = 1 - dropout
+    return [(rng.random(out.shape, np.float32) < keep) * out.dtype.type(1 / keep) for out in outputs]
+
+
+def fit_lbfgs(network, loss, data, *, alpha=0.0, max_iter=200, max_fun=15000, tol=1e-4, callback=None):
+    """Minimise the loss of all rows by L-BFGS; parameters are changed in place.
+
+    Parameters
+    ----------
+    network, loss, data, alpha
+        As in `epochs`, the penalty being that of one batch of all rows.
+    max_iter, max_fun : int
+        Iterations, and evaluations of the loss, at most.
+    tol : float, default=1e-4
+        Largest entry of the gradient at which it ends.
+    callback : callable, default=None
+        Called with the loss after every iteration; it may raise StopIteration.
+
+    Returns
+    -------
+    result : scipy.optimize.OptimizeResult
+        What SciPy's 'L-BFGS-B' returns.
+    """
+    flat, gradients = network.zero_gradients()
+    size = len(data) if data.weights is None else float(data.weights.sum())
+    buffers = {}
+
+    def value_and_gradient(parameters):
+        network.flat[:] = parameters
+        value, gradient = 0.0, np.zeros(len(flat))
+        for start in range(0, len(data), _ROWS):
+            x, targets, weights = data.rows(slice(start, start + _ROWS))
+            if len(x) not in buffers:
+                buffers[len(x)] = network.empty_outputs(len(x)), network.empty_outputs(len(x))
+            outputs, grad_outputs = buffers[len(x)]
+            with network.threads():
+                part, grad_scores = loss.value_and_gradient(network.forward(x, outputs), targets, weights, size)
+                network.backward(grad_scores, x, outputs, grad_outputs, gradients)
+            value += part
+            gradient += flat
+        decayed = parameters[: network.n_decayed]
+        if alpha and size:
+            value += 0.5 * alpha / size * float(decayed @ decayed)
+            gradient[: network.n_decayed] += alpha / size * decayed
+        return value, gradient
+
+    def after(intermediate_result):
+        network.flat[:] = intermediate_result.x
+        callback(float(intermediate_result.fun))
+
+    result = minimize(
+        value_and_gradient, network.flat.astype(np.float64), method="L-BFGS-B", jac=True,
+        callback=None if callback is None else after,
+        options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
+    )  # fmt: skip
+    network.flat[:] = result.x
+    return result

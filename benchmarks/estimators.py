@@ -1,0 +1,95 @@
+"""Time the estimators' training against MLPClassifier of the same widths: python benchmarks/estimators.py --data FILE
+
+FILE is what examples/fashion_mnist_rpp.py takes with --data. An epoch is the fastest of several, after compilation,
+with the default batch size; all networks see the same rows of float32, scaled to mean 0. MLPClassifier uses BLAS with
+all its threads, in a process of its own, as Numba's threads would disturb it.
+"""
+
+import argparse
+import importlib.util
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+
+from ldlrpp import LDLClassifier, RPPClassifier
+
+DEMO = Path(__file__).resolve().parents[1] / "examples" / "fashion_mnist_rpp.py"
+NETS = {
+    "LDL (1024, 1024)": (LDLClassifier, (1024, 1024), {}),
+    "LDL (4096, 4096)": (LDLClassifier, (4096, 4096), {}),
+    "RPP (1000, 1000), k = 100": (RPPClassifier, (1000, 1000), {"n_permutations": 100}),
+}
+
+
+def load(file):
+    """Training images, centred, and labels."""
+    spec = importlib.util.spec_from_file_location("demo", DEMO)
+    demo = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(demo)
+    _, X, y, _, _ = demo.load(file)
+    return X - X.mean(), y
+
+
+def epoch(model, X, y, n):
+    """Seconds of the fastest of ``n`` epochs."""
+    model.partial_fit(X[:400], y[:400], classes=np.unique(y))
+    times = []
+    for _ in range(n):
+        start = time.perf_counter()
+        model.partial_fit(X, y)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def prediction(model, X):
+    """Rows a second of the whole data, and milliseconds of one row."""
+    times = []
+    for rows, repeats in ((X, 5), (X[:1], 200)):
+        model.predict(rows)
+        best = np.inf
+        for _ in range(repeats):
+            start = time.perf_counter()
+            model.predict(rows)
+            best = min(best, time.perf_counter() - start)
+        times.append(best)
+    return len(X) / times[0], 1e3 * times[1]
+
+
+def dense_epoch(file, widths, n_rows):
+    """Seconds of an epoch of MLPClassifier, from that of some rows, in a process of its own."""
+    command = [sys.executable, __file__, "--data", str(file), "--dense", *map(str, widths), "--rows", str(n_rows)]
+    return float(subprocess.check_output(command, text=True))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--dense", type=int, nargs="+", help="time MLPClassifier of these widths, and nothing else")
+    parser.add_argument("--rows", type=int, default=10_000, help="rows of an epoch of MLPClassifier that is timed")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    X, y = load(options.data)
+    if options.dense:
+        rows = min(options.rows, len(X))
+        mlp = MLPClassifier(tuple(options.dense), random_state=0)
+        print(epoch(mlp, X[:rows], y[:rows], 2) * len(X) / rows)
+        return
+    print(f"{len(X)} rows of {X.shape[1]} features; batches of 200\n")
+    print("| net | MLPClassifier s / epoch | ours s / epoch | times faster | rows predicted a second | one row ms |")
+    print("|---|---|---|---|---|---|")
+    for name, (estimator, widths, parameters) in NETS.items():
+        dense = dense_epoch(options.data, widths, options.rows)
+        model = estimator(widths, random_state=0, **parameters)
+        ours = epoch(model, X, y, 3)
+        rate, row = prediction(model, X)
+        print(f"| {name} | {dense:.2f} | {ours:.2f} | {dense / ours:.1f} | {rate:,.0f} | {row:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

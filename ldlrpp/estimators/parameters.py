@@ -1,0 +1,223 @@
+"""The estimators' constructor parameters: default, constraint and documentation of each stand once, here."""
+
+import inspect
+import textwrap
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from ldlrpp.network import SCHEDULES
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A constructor parameter: its default, scikit-learn's constraints, and its type and meaning for people."""
+
+    default: object
+    constraints: list
+    type: str
+    meaning: str
+
+
+def _real(low, high=None, closed="left"):
+    return Interval(Real, low, high, closed=closed)
+
+
+def _count(low=1):
+    return Interval(Integral, low, None, closed="left")
+
+
+def _choice(*options):
+    return StrOptions(set(options)), "{" + ", ".join(repr(option) for option in options) + "}"
+
+
+def _of(default, constraint, type_, meaning):
+    return Parameter(default, constraint, f"{type_}, default={default!r}", meaning)
+
+
+def _one_of(default, options, meaning):
+    constraint, type_ = _choice(*options)
+    return _of(default, [constraint], type_, meaning)
+
+
+NETWORK = {
+    "activation": _one_of(
+        "relu", ("relu", "tanh", "logistic", "identity"), "Activation after every hidden layer."
+    ),
+    "solver": _one_of(
+        "adam",
+        ("adam", "adamw", "sgd", "lbfgs"),
+        "'adam' and 'sgd' take a step for every minibatch, 'adamw' is Adam with ``weight_decay``, 'lbfgs' uses all "
+        "rows at once: for small data.",
+    ),
+    "alpha": _of(
+        0.0001, [_real(0)], "float",
+        "Strength of the L2 penalty, on the weights of the output layer and the hidden weights of RPP; butterflies are "
+        "not decayed.",
+    ),
+    "weight_decay": _of(0.01, [_real(0)], "float", "Decoupled weight decay of 'adamw', on the same weights."),
+    "batch_size": _of(
+        "auto", [StrOptions({"auto"}), _count()], "int or 'auto'", "Rows of a minibatch; 'auto' is min(200, n_samples)."
+    ),
+    "learning_rate": _one_of(
+        "constant",
+        SCHEDULES,
+        "How the learning rate of 'adam', 'adamw' and 'sgd' changes, see `ldlrpp.network.Schedule`: 'invscaling' with "
+        "the samples seen, 'adaptive' divides it by 5 when training does not get better instead of ending, 'cosine' "
+        "and 'onecycle' end after ``max_iter`` epochs.",
+    ),
+    "learning_rate_init": _of(0.001, [_real(0, closed="neither")], "float", "Learning rate, at first or at most."),
+    "power_t": _of(0.5, [_real(0)], "float", "Exponent of 'invscaling'."),
+    "max_iter": _of(200, [_count()], "int", "Number of epochs, or of iterations of 'lbfgs', at most."),
+    "max_fun": _of(15000, [_count()], "int", "Evaluations of the loss by 'lbfgs' at most."),
+    "shuffle": _of(True, ["boolean"], "bool", "Whether every epoch takes the samples in a new order."),
+    "dropout": _of(
+        0.0, [_real(0, 1)], "float",
+        "Probability that an output of a hidden layer is dropped in a step; not for 'lbfgs'.",
+    ),
+    "max_grad_norm": _of(
+        None, [_real(0, closed="neither"), None], "float or None",
+        "Gradients longer than this are shortened to it; not for 'lbfgs'.",
+    ),
+    "random_state": Parameter(
+        None, ["random_state"], "int, RandomState instance or None, default=None",
+        "Source of the initial weights, of the permutations' seeds, of validation samples and of the order of samples.",
+    ),
+    "tol": _of(
+        0.0001, [_real(0)], "float",
+        "By how much the training loss, or the validation score, must improve, see ``n_iter_no_change``; the largest "
+        "gradient at which 'lbfgs' ends.",
+    ),
+    "verbose": _of(
+        False, ["verbose"], "bool",
+        "Whether to print what training does. The logger 'ldlrpp' has it, at level INFO, in any case.",
+    ),
+    "warm_start": _of(False, ["boolean"], "bool", "Whether `fit` goes on from the network that there is."),
+    "momentum": _of(0.9, [_real(0, 1, "both")], "float", "Momentum of 'sgd'."),
+    "nesterovs_momentum": _of(True, ["boolean"], "bool", "Whether 'sgd' uses Nesterov's momentum."),
+    "early_stopping": _of(
+        False, ["boolean"], "bool",
+        "Whether training ends when the score of validation samples (those given to `fit`, or a part of the training "
+        "samples, stratified by class) does not improve, the best weights being restored.",
+    ),
+    "validation_fraction": _of(
+        0.1, [_real(0, 1, "neither")], "float", "Part of the training samples that early stopping sets aside."
+    ),
+    "beta_1": _of(0.9, [_real(0, 1)], "float", "Decay of Adam's first moment."),
+    "beta_2": _of(0.999, [_real(0, 1)], "float", "Decay of Adam's second moment."),
+    "epsilon": _of(1e-08, [_real(0, closed="neither")], "float", "Keeps Adam's divisions finite."),
+    "n_iter_no_change": _of(
+        10, [_count(), Options(Real, {np.inf})], "int",
+        "Training ends when there was no improvement by ``tol`` for more than this many epochs in a row.",
+    ),
+    "n_jobs": _of(
+        None, [_count(), Options(Integral, {-1}), None], "int or None",
+        "Threads of the kernels; None and -1 are all that Numba has.",
+    ),
+    "device": _one_of("cpu", ("cpu", "cuda", "auto"), "Where kernels run: only 'cpu' is there, which 'auto' takes."),
+}  # fmt: skip
+
+CLASSIFIER = {
+    "class_weight": Parameter(
+        None, [dict, list, StrOptions({"balanced"}), None], "dict, 'balanced', list of dict or None, default=None",
+        "Factors of the samples' weights by class, as in `sklearn.utils.class_weight.compute_sample_weight`.",
+    ),
+}  # fmt: skip
+
+REGRESSOR = {
+    "loss": _one_of(
+        "squared_error",
+        ("squared_error", "absolute_error", "huber", "poisson"),
+        "What is minimised, see `ldlrpp.network.losses`; 'poisson' is for targets of 0 or more.",
+    ),
+    "huber_delta": _of(1.0, [_real(0, closed="neither")], "float", "Where 'huber' turns into a straight line."),
+}
+
+LDL = {
+    "hidden_layer_sizes": _of(
+        (1024,), ["array-like", _count()], "int or array-like of int",
+        "Widths of the hidden layers. Powers of two are used in full; other widths are cut from the next one.",
+    ),
+    "init": _one_of("orthogonal", ("orthogonal", "normal"), "Initial weights, see `ldlrpp.kernels.ldl_init`."),
+    "input_expansion": _one_of(
+        "repeat",
+        ("repeat", "pad"),
+        "How a layer with fewer inputs than its power of two fills the rest: its inputs again and again, or zeros.",
+    ),
+}  # fmt: skip
+
+RPP = {
+    "hidden_layer_sizes": _of(
+        (1000,), ["array-like", _count()], "int or array-like of int",
+        "Widths of the hidden layers, each a multiple of ``n_permutations``.",
+    ),
+    "n_permutations": _of(
+        10, [_count()], "int",
+        "Number of permutations k: a layer of width w keeps w / k columns of weights, and shows each k times in "
+        "different orders.",
+    ),
+    "bias": _one_of(
+        "full",
+        ("full", "shared", "none"),
+        "A bias for every output, one for every column of the hidden weights, or none in the hidden layers.",
+    ),
+    "permutation": _one_of(
+        "seeded",
+        ("seeded", "stored"),
+        "Whether permutations are computed from seeds whenever they are used, or computed once and kept: two bytes for "
+        "every wide weight, one array for all layers of a shape, which then have the same permutations.",
+    ),
+    "share_columns": _of(
+        False, ["boolean"], "bool",
+        "Whether all columns that are seen together share one permutation, see `ldlrpp.kernels.rpp_forward`.",
+    ),
+    "grad_scale": _one_of(
+        "sum",
+        ("sum", "sqrt", "mean"),
+        "The gradient of a weight is the sum over its k copies, that sum divided by √k, or their mean. Adam hardly "
+        "notices.",
+    ),
+}  # fmt: skip
+
+
+def with_parameters(*tables):
+    """Class decorator: a constructor, constraints and the docstring's section of the parameters in ``tables``.
+
+    All but the first, ``hidden_layer_sizes``, are keyword-only. ``{parameters}`` in the docstring is replaced.
+    """
+    parameters = {name: parameter for table in tables for name, parameter in table.items()}
+    kinds = inspect.Parameter
+    signature = inspect.Signature(
+        [kinds("self", kinds.POSITIONAL_OR_KEYWORD)]
+        + [
+            kinds(name, kinds.KEYWORD_ONLY if i else kinds.POSITIONAL_OR_KEYWORD, default=parameter.default)
+            for i, (name, parameter) in enumerate(parameters.items())
+        ]
+    )
+
+    def decorate(cls):
+        def __init__(self, *args, **kwargs):
+            bound = signature.bind(self, *args, **kwargs)
+            bound.apply_defaults()
+            for name in parameters:
+                setattr(self, name, bound.arguments[name])
+
+        __init__.__signature__ = signature
+        __init__.__qualname__ = f"{cls.__qualname__}.__init__"
+        __init__.__module__ = cls.__module__
+        cls.__init__ = __init__
+        cls._parameter_constraints = {name: parameter.constraints for name, parameter in parameters.items()}
+        if cls.__doc__:  # there is none under python -OO
+            cls.__doc__ = cls.__doc__.replace("{parameters}", _document(parameters))
+        return cls
+
+    return decorate
+
+
+def _document(parameters):
+    lines = []
+    for name, parameter in parameters.items():
+        lines += [f"    {name} : {parameter.type}", textwrap.indent(textwrap.fill(parameter.meaning, 110), " " * 8)]
+    return "\n".join(lines).strip()

@@ -1,0 +1,362 @@
+"""The estimators' options of training: each does what it says."""
+
+import logging
+
+import numba
+import numpy as np
+import pytest
+from scipy.sparse import coo_array, csc_array, csr_array, csr_matrix
+from sklearn.base import clone
+from sklearn.callback import ProgressBar
+from sklearn.datasets import load_digits, make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import accuracy_score, log_loss, r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.preprocessing import StandardScaler
+
+from ldlrpp import LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+CLASSIFIERS = [LDLClassifier, RPPClassifier]
+REGRESSORS = [LDLRegressor, RPPRegressor]
+SMALL = {"hidden_layer_sizes": (40,), "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    X = StandardScaler().fit_transform(X).astype(np.float32)
+    return train_test_split(X, y, random_state=0)
+
+
+@pytest.mark.parametrize(("estimator", "theirs"), [(LDLClassifier, MLPClassifier), (LDLRegressor, MLPRegressor)])
+def test_every_parameter_of_mlp_is_there_with_its_default(estimator, theirs):
+    ours, mlp = estimator().get_params(), theirs().get_params()
+    assert set(mlp) <= set(ours)
+    different = {name for name in mlp if ours[name] != mlp[name]}
+    assert different == {"hidden_layer_sizes"}
+
+
+@pytest.mark.parametrize(("estimator", "theirs"), [(RPPClassifier, MLPClassifier), (RPPRegressor, MLPRegressor)])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_every_fitted_attribute_of_mlp_is_there(estimator, theirs, early_stopping, digits):
+    X, _, y, _ = digits
+    options = {"max_iter": 2, "early_stopping": early_stopping}
+    mlp = theirs(hidden_layer_sizes=(10,), **options).fit(X[:200], y[:200])
+    ours = estimator((10,), **options).fit(X[:200], y[:200])
+    theirs_only = {name for name in vars(mlp) if name.endswith("_") and not name.startswith("_")} - set(vars(ours))
+    # arrays of layers, which ours keep in network_, and the generator
+    assert theirs_only == {"coefs_", "intercepts_"}
+    for name in ("best_loss_", "best_validation_score_", "validation_scores_"):
+        assert (getattr(mlp, name) is None) == (getattr(ours, name) is None)
+
+
+@pytest.mark.parametrize("estimator", [LDLClassifier, RPPClassifier, LDLRegressor, RPPRegressor])
+@pytest.mark.parametrize("sparse", [csr_array, csc_array, csr_matrix, coo_array])
+def test_sparse_input_gives_what_dense_input_gives(estimator, sparse, digits):
+    X, X_test, y, _ = digits
+    X, X_test = np.where(X > 0, X, 0), np.where(X_test > 0, X_test, 0)
+    dense = estimator(max_iter=3, **SMALL).fit(X, y)
+    model = estimator(max_iter=3, **SMALL).fit(sparse(X), y)
+    np.testing.assert_allclose(model.loss_curve_, dense.loss_curve_, rtol=1e-6)
+    np.testing.assert_allclose(model.predict(sparse(X_test)), dense.predict(X_test), rtol=1e-4, atol=1e-5)
+    model.partial_fit(sparse(X), y)
+    if estimator in CLASSIFIERS:
+        assert sparse(X).dtype == model.predict_proba(sparse(X_test)).dtype == np.float32
+    early = estimator(max_iter=3, early_stopping=True, **SMALL)
+    assert early.fit(sparse(X), y).validation_scores_ == early.fit(X, y).validation_scores_
+
+
+@pytest.mark.parametrize("estimator", CLASSIFIERS)
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_sample_weights_are_repetitions(estimator, solver, digits):
+    X, _, y, _ = digits
+    X, y = X[:90], y[:90]
+    weights = np.random.default_rng(0).integers(0, 3, 90)
+    # one batch of all rows in order, so that the two see the same sums
+    options = {"solver": solver, "max_iter": 8, "shuffle": False, "batch_size": 200, "random_state": 0, "tol": 0}
+    with pytest.warns(UserWarning, match="batch_size") if solver == "adam" else pytest.warns(ConvergenceWarning):
+        weighted = estimator((40,), **options).fit(X, y, sample_weight=weights)
+    rows = np.repeat(np.arange(90), weights)
+    assert set(y[rows]) == set(y)
+    options["batch_size"] = min(200, len(rows))
+    repeated = estimator((40,), **options).fit(X[rows], y[rows])
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-3, atol=1e-5)
+    assert weighted.loss_ == pytest.approx(repeated.loss_, rel=1e-4)
+
+
+def test_partial_fit_takes_sample_weights(digits):
+    X, _, y, _ = digits
+    weights = (y < 5).astype(float)
+    model = LDLClassifier(learning_rate_init=0.01, **SMALL)
+    for _ in range(20):
+        model.partial_fit(X, y, weights, np.arange(10))
+    assert model.predict_proba(X)[y < 5, 5:].max() < 0.1
+    assert model.score(X[y < 5], y[y < 5]) > 0.95
+    regressor = RPPRegressor(**SMALL)
+    for _ in range(100):
+        regressor.partial_fit(X, y, sample_weight=weights)
+    assert r2_score(y[y < 5], regressor.predict(X[y < 5])) > 0.5
+
+
+def test_class_weights(digits):
+    X, _, y, _ = digits
+    rare = np.concatenate([np.flatnonzero(y == 1)[:10], np.flatnonzero(y == 8)])
+    X, y = X[rare], y[rare]
+    options = {"max_iter": 10, "random_state": 0}
+    by_class = RPPClassifier((40,), class_weight={1: 5.0, 8: 0.5}, **options).fit(X, y)
+    by_sample = RPPClassifier((40,), **options).fit(X, y, sample_weight=np.where(y == 1, 5.0, 0.5))
+    np.testing.assert_allclose(by_class.predict_proba(X), by_sample.predict_proba(X), rtol=1e-5)
+    balanced = RPPClassifier((40,), class_weight="balanced", **options).fit(X, y)
+    plain = RPPClassifier((40,), **options).fit(X, y)
+    assert (balanced.predict(X) == 1).sum() > (plain.predict(X) == 1).sum()
+    with pytest.raises(ValueError, match="class_weight='balanced' is not for partial_fit"):
+        balanced.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor])
+def test_early_stopping_restores_the_best_weights(estimator, digits):
+    X, X_test, y, y_test = digits
+    model = estimator(
+        (100,), early_stopping=True, n_iter_no_change=3, learning_rate_init=0.02, random_state=0, tol=1e-3
+    )
+    model.fit(X, y, X_val=X_test, y_val=y_test)
+    assert model.n_iter_ < 200
+    assert len(model.validation_scores_) == len(model.validation_loss_curve_) == model.n_iter_
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert model.best_validation_score_ > model.validation_scores_[-1]
+    assert model.score(X_test, y_test) == pytest.approx(model.best_validation_score_, abs=1e-6)
+    assert model.best_loss_ is None
+
+
+def test_early_stopping_sets_a_stratified_part_aside(digits, monkeypatch):
+    X, _, y, _ = digits
+    rows = np.concatenate([np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:20]])
+    parts = []
+    model = LDLClassifier((16,), early_stopping=True, validation_fraction=0.25, max_iter=1, random_state=0)
+    split = model._split
+    monkeypatch.setattr(model, "_split", lambda data, y: parts.append(split(data, y)) or parts[-1])
+    model.fit(X[rows], y[rows])
+    (train, (validation, labels)) = parts[0]
+    assert len(train) + len(validation) == len(rows)
+    assert (labels == 1).sum() == 5
+    with pytest.raises(ValueError, match="validation_fraction must leave two samples"):
+        RPPRegressor((10,), early_stopping=True, validation_fraction=0.01).fit(X[:50], y[:50])
+    with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
+        RPPRegressor((10,), early_stopping=True).partial_fit(X, y)
+    X, y = make_multilabel_classification(n_samples=60, random_state=0)
+    assert LDLClassifier((16,), early_stopping=True, max_iter=2).fit(X, y).n_iter_ == 2
+
+
+def test_validation_samples_are_scored_after_every_epoch(digits):
+    X, X_test, y, y_test = digits
+    weights = np.linspace(0, 2, len(y_test))
+    model = LDLClassifier(max_iter=3, **SMALL).fit(X, y, X_val=X_test, y_val=y_test, sample_weight_val=weights)
+    score = accuracy_score(y_test, model.predict(X_test), sample_weight=weights)
+    loss = log_loss(y_test, model.predict_proba(X_test), sample_weight=weights)
+    assert model.validation_scores_[-1] == pytest.approx(score)
+    assert model.validation_loss_curve_[-1] == pytest.approx(loss, rel=1e-5)
+    assert len(model.validation_scores_) == len(model.validation_loss_curve_) == 3
+    without = LDLClassifier(max_iter=3, **SMALL).fit(X, y)
+    assert without.validation_scores_ is None
+    np.testing.assert_array_equal(without.predict(X_test), model.predict(X_test))
+    for options, message in (
+        ({"X_val": X_test}, "X_val and y_val must be given together"),
+        ({"sample_weight_val": weights}, "sample_weight_val needs X_val and y_val"),
+        ({"X_val": X_test, "y_val": y_test + 5}, "y must hold only the classes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            LDLClassifier(**SMALL).fit(X, y, **options)
+
+
+@pytest.mark.parametrize("solver", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive", "cosine", "onecycle"])
+def test_every_schedule_serves_every_solver(solver, learning_rate, digits, recwarn):
+    X, X_test, y, y_test = digits
+    options = {"learning_rate": learning_rate, "max_iter": 12, "learning_rate_init": 0.05 if solver == "sgd" else 0.01}
+    model = RPPClassifier((100,), solver=solver, power_t=0.2, random_state=0, **options).fit(X, y)
+    assert model.score(X_test, y_test) > 0.85
+    ends = learning_rate in ("cosine", "onecycle")
+    assert any(w.category is ConvergenceWarning for w in recwarn) != ends
+    last = {"constant": 1, "invscaling": (11 * len(X) + 1) ** -0.2, "adaptive": 1}.get(learning_rate)
+    if last is not None:
+        assert model._optimizer.learning_rate == pytest.approx(options["learning_rate_init"] * last)
+    else:
+        assert model._optimizer.learning_rate < 0.05 * options["learning_rate_init"]
+
+
+def test_adaptive_lowers_the_rate_and_goes_on(digits, caplog):
+    X, _, y, _ = digits
+    with caplog.at_level(logging.INFO, "ldlrpp"):
+        model = LDLRegressor((16,), learning_rate="adaptive", tol=1e6, n_iter_no_change=1, max_iter=50, solver="sgd")
+        model.fit(X[:100], y[:100])
+    lowered = [r.message for r in caplog.records if "Setting learning rate" in r.message]
+    assert lowered[0].endswith("Setting learning rate to 0.0002.")
+    assert len(lowered) == 5
+    assert "Stopping." in caplog.records[-1].message
+
+
+@pytest.mark.parametrize("estimator", [LDLClassifier, RPPClassifier, LDLRegressor, RPPRegressor])
+def test_lbfgs_fits_small_data(estimator, digits):
+    X, X_test, y, y_test = digits
+    model = estimator((64,) if "LDL" in estimator.__name__ else (60,), solver="lbfgs", max_iter=60, random_state=0)
+    model.fit(X, y)
+    assert model.score(X_test, y_test) > (0.9 if estimator in CLASSIFIERS else 0.5)
+    assert len(model.loss_curve_) == model.n_iter_ <= 60
+    assert model.loss_ <= model.loss_curve_[0] / 3
+    with pytest.raises(AttributeError, match="partial_fit"):
+        model.partial_fit(X, y)
+    assert estimator((20,), solver="lbfgs", max_fun=5).fit(X, y).n_iter_ <= 5
+    for options in ({"dropout": 0.1}, {"max_grad_norm": 1.0}):
+        with pytest.raises(ValueError, match="solver='lbfgs' has no steps"):
+            clone(model).set_params(**options).fit(X, y)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_warm_start_goes_on(solver, digits):
+    X, _, y, _ = digits
+    model = RPPClassifier((40,), n_permutations=4, warm_start=True, max_iter=5, solver=solver, random_state=0)
+    first = model.fit(X, y).loss_
+    network = model.network_
+    assert model.fit(X, y).network_ is network
+    assert model.loss_ < first
+    assert model.n_iter_ == 5
+    assert len(model.loss_curve_) == 10
+    with pytest.raises(ValueError, match="hidden_layer_sizes must stay what the network has"):
+        model.set_params(hidden_layer_sizes=(80,)).fit(X, y)
+    model.set_params(hidden_layer_sizes=(40,), warm_start=False).fit(X, y)
+    assert len(model.loss_curve_) == 5
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS)
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "poisson"])
+def test_losses_of_regressors(estimator, loss):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(800, 3))
+    mean = np.exp(1 + X[:, 0] * X[:, 1] + X[:, 2])
+    y = rng.poisson(mean).astype(float)
+    outliers = rng.random(800) < 0.05
+    if loss in ("absolute_error", "huber"):
+        y[outliers] += 1000
+    model = estimator((200,), loss=loss, max_iter=150, learning_rate_init=0.005, random_state=0).fit(X, y)
+    assert r2_score(mean, model.predict(X)) > 0.6
+    assert model.out_activation_ == ("exp" if loss == "poisson" else "identity")
+    if loss == "poisson":
+        assert (model.predict(X) > 0).all()
+        with pytest.raises(ValueError, match="y must be 0 or more with loss='poisson'"):
+            estimator(loss=loss).fit(X, -y)
+
+
+def test_huber_delta(digits):
+    X, _, y, _ = digits
+    options = {"max_iter": 2, "random_state": 0, "alpha": 0}
+    curves = [RPPRegressor((40,), loss="huber", huber_delta=d, **options).fit(X, y).loss_curve_ for d in (1e-3, 1e6)]
+    assert curves[0][0] < 0.1
+    np.testing.assert_allclose(curves[1], RPPRegressor((40,), **options).fit(X, y).loss_curve_, rtol=1e-5)
+
+
+def test_adamw_decays_what_may_decay(digits):
+    X, _, y, _ = digits
+    options = {"alpha": 0, "max_iter": 20, "random_state": 0}
+    adam, decayed, undecayed = (
+        RPPClassifier((40,), solver=solver, weight_decay=decay, **options).fit(X, y)
+        for solver, decay in (("adam", 5.0), ("adamw", 5.0), ("adamw", 0.0))
+    )
+    np.testing.assert_array_equal(adam.network_.flat, undecayed.network_.flat)
+    for layer, other in zip(decayed.network_.layers, adam.network_.layers, strict=True):
+        for name in layer.decayed:
+            norms = [np.linalg.norm(net.parameters[name]) for net in (layer, other)]
+            assert norms[0] < 0.9 * norms[1]
+
+
+def test_dropout_and_gradient_norm_reach_training(digits):
+    X, X_test, y, y_test = digits
+    plain = LDLClassifier((256,), max_iter=30, random_state=0).fit(X, y)
+    dropped = LDLClassifier((256,), max_iter=30, dropout=0.5, random_state=0).fit(X, y)
+    assert dropped.loss_ > 2 * plain.loss_
+    assert dropped.score(X_test, y_test) > 0.95
+    short = LDLClassifier((256,), solver="sgd", max_iter=2, max_grad_norm=1e-9, random_state=0).fit(X, y)
+    start = LDLClassifier((256,), solver="sgd", max_iter=2, learning_rate_init=1e-30, random_state=0).fit(X, y)
+    np.testing.assert_allclose(short.network_.flat, start.network_.flat, atol=1e-6)
+
+
+@pytest.mark.parametrize("estimator", CLASSIFIERS)
+def test_log_probabilities(estimator, digits):
+    X, X_test, y, _ = digits
+    model = estimator(max_iter=2, **SMALL).fit(X, y)
+    np.testing.assert_array_equal(model.predict_log_proba(X_test), np.log(model.predict_proba(X_test)))
+
+
+def test_n_jobs_are_the_threads_while_it_works(digits, monkeypatch):
+    X, _, y, _ = digits
+    before, seen = numba.get_num_threads(), []
+    model = RPPClassifier(n_jobs=1, max_iter=1, **SMALL)
+    monkeypatch.setattr(model, "_say", lambda message: seen.append(numba.get_num_threads()))
+    model.fit(X, y)
+    assert seen == [1]
+    monkeypatch.setattr(model, "_say", lambda message: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model.fit(X, y)
+    assert numba.get_num_threads() == before
+    monkeypatch.undo()
+    np.testing.assert_array_equal(
+        model.fit(X, y).predict_proba(X), clone(model).set_params(n_jobs=-1).fit(X, y).predict_proba(X)
+    )
+
+
+def test_devices(digits):
+    X, _, y, _ = digits
+    assert LDLClassifier(device="auto", max_iter=1, **SMALL).fit(X, y).n_iter_ == 1
+    with pytest.raises(ValueError, match="device must be 'cpu' or 'auto'"):
+        LDLClassifier(device="cuda").fit(X, y)
+
+
+def test_the_logger_has_what_verbose_prints(digits, caplog, capsys):
+    X, _, y, _ = digits
+    for verbose in (False, True):
+        with caplog.at_level(logging.INFO, "ldlrpp"):
+            caplog.clear()
+            RPPRegressor(max_iter=2, verbose=verbose, **SMALL).fit(X, y)
+        assert [r.name for r in caplog.records] == ["ldlrpp"] * 2
+        printed = capsys.readouterr().out.splitlines()
+        assert printed == ([r.message for r in caplog.records] if verbose else [])
+
+
+class StopAfter:
+    """A scikit-learn callback that stops after some epochs."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs, self.seen, self.fitted = n_epochs, [], []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        self.seen.append(context.task_name)
+        self.fitted.append(fitted_estimator.predict(X[:5]))
+        return len(self.seen) == self.n_epochs
+
+
+@pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_callback_stops_training(estimator, solver, digits, recwarn):
+    X, _, y, _ = digits
+    callback = StopAfter(3)
+    model = estimator(solver=solver, **SMALL).set_callbacks(callback).fit(X, y)
+    assert model.n_iter_ == 3
+    assert callback.seen == [{"adam": "epoch", "lbfgs": "iteration"}[solver]] * 3 + ["fit"]
+    np.testing.assert_array_equal(callback.fitted[-1], model.predict(X[:5]))
+    assert not [w for w in recwarn if w.category is ConvergenceWarning]
+
+
+def test_scikit_learns_progress_bar(digits, capsys):
+    X, _, y, _ = digits
+    LDLClassifier(max_iter=3, **SMALL).set_callbacks(ProgressBar()).fit(X, y)
+    assert "LDLClassifier" in capsys.readouterr().out
