@@ -29,7 +29,15 @@ unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.Convergence
 
 
 @unconverged
-@parametrize_with_checks([estimator() for estimator in ESTIMATORS])
+@parametrize_with_checks(
+    [
+        *(estimator() for estimator in ESTIMATORS),
+        LDLClassifier(solver="lbfgs", max_iter=20),
+        LDLRegressor(solver="adamw", learning_rate="onecycle", loss="huber"),
+        RPPClassifier(bias="none", permutation="stored", max_iter=20),
+        RPPRegressor(bias="shared", solver="sgd", max_grad_norm=1.0),
+    ]
+)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -236,13 +244,15 @@ def test_stored_permutations_are_those_of_the_seeds_and_shared_by_shape(digits):
             for p in ("seeded", "stored")
         )
         np.testing.assert_array_equal(seeded.predict_proba(X_test), stored.predict_proba(X_test))
-        assert seeded.network_.layers[0].permutation is None
-        permutation = stored.network_.layers[0].permutation
-        assert permutation.dtype == np.uint16
-        assert permutation.shape == (10, 64, 1 if share_columns else 10)
-    layers = RPPClassifier((100, 100, 100), permutation="stored", **options).fit(X, y).network_.layers
-    assert layers[1].permutation is layers[2].permutation
-    assert layers[1].seed == layers[2].seed != layers[0].seed
+        assert seeded.network_.layers[0].stored.shape == (0, 64)
+        rows = stored.network_.layers[0].stored
+        assert rows.dtype == np.uint16
+        assert rows.shape == (10 if share_columns else 100, 64)
+    model = RPPClassifier((100, 100, 100), permutation="stored", **options).fit(X, y)
+    for layers in (model.network_.layers, pickle.loads(pickle.dumps(model)).network_.layers):
+        assert layers[1].stored is layers[2].stored
+        assert layers[1].stored.flags.c_contiguous
+        assert layers[1].seed == layers[2].seed != layers[0].seed
 
 
 @unconverged

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from copy import copy as copy_of
 
 import numpy as np
 import pytest
@@ -164,7 +165,7 @@ def test_all_parameters_are_parts_of_one_array(kind):
     rng = np.random.default_rng(0)
     network = Network([layer_of(kind, 5, 6, rng), Dense(6, 2, rng=rng, dtype=np.float64)], "relu")
     copy = pickle.loads(pickle.dumps(network))
-    for net in (network, copy):
+    for net in (network, copy, copy_of(network)):
         assert sum(array.size for array in net.parameters()) == net.n_parameters
         assert all(np.shares_memory(net.flat, array) for array in net.parameters() if array.size)
         assert all(array.ctypes.data % 64 == 0 for array in net.parameters() if array.size)

@@ -9,7 +9,7 @@ from scipy.sparse import coo_array, csc_array, csr_array, csr_matrix
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_digits, make_multilabel_classification
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -223,7 +223,7 @@ def test_warm_start_goes_on(solver, digits):
     assert model.loss_ < first
     assert model.n_iter_ == 5
     assert len(model.loss_curve_) == 10
-    with pytest.raises(ValueError, match="hidden_layer_sizes must stay what the network has"):
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes must stay \[40\], what the network has"):
         model.set_params(hidden_layer_sizes=(80,)).fit(X, y)
     model.set_params(hidden_layer_sizes=(40,), warm_start=False).fit(X, y)
     assert len(model.loss_curve_) == 5
@@ -360,3 +360,94 @@ def test_scikit_learns_progress_bar(digits, capsys):
     X, _, y, _ = digits
     LDLClassifier(max_iter=3, **SMALL).set_callbacks(ProgressBar()).fit(X, y)
     assert "LDLClassifier" in capsys.readouterr().out
+
+
+def test_what_is_built_into_a_network_stays(digits):
+    X, _, y, _ = digits
+    model = RPPClassifier(max_iter=1, warm_start=True, **SMALL).fit(X, y)
+    for name, value in (("activation", "tanh"), ("n_permutations", 4), ("grad_scale", "mean")):
+        with pytest.raises(ValueError, match=f"{name} must stay .*, what the network has, got {value!r}"):
+            clone(model).fit(X, y).set_params(**{name: value}).fit(X, y)
+    model.set_params(learning_rate_init=0.1).partial_fit(X, y)
+
+
+@pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor])
+def test_early_stopping_may_come_and_go(estimator, digits):
+    X, _, y, _ = digits
+    model = estimator(early_stopping=True, warm_start=True, max_iter=2, **SMALL).fit(X, y)
+    assert model.best_loss_ is None
+    model.set_params(early_stopping=False).fit(X, y)
+    assert model.best_loss_ == min(model.loss_curve_[2:])
+    model.set_params(early_stopping=True).fit(X, y)
+    assert model.best_loss_ is None
+    assert model.best_validation_score_ == max(model.validation_scores_[2:])
+    model.set_params(early_stopping=False).partial_fit(X, y)
+    assert model.best_loss_ == model.loss_
+
+
+def test_a_warm_start_restores_the_best_of_its_own_epochs(digits):
+    X, X_test, y, y_test = digits
+    model = LDLClassifier(early_stopping=True, warm_start=True, max_iter=3, **SMALL)
+    model.fit(X, y, X_val=X, y_val=y)
+    # other, harder validation samples: the best of before is none of theirs
+    model.set_params(learning_rate_init=0.5).fit(X, y, X_val=X_test, y_val=(y_test + 1) % 10)
+    assert model.score(X_test, (y_test + 1) % 10) == pytest.approx(model.best_validation_score_, abs=1e-6)
+
+
+def test_early_stopping_ends_lbfgs(digits, caplog):
+    X, X_test, y, y_test = digits
+    model = RPPClassifier(solver="lbfgs", early_stopping=True, n_iter_no_change=2, tol=1e-3, **SMALL)
+    with caplog.at_level(logging.INFO, "ldlrpp"):
+        model.fit(X, y, X_val=X_test, y_val=y_test)
+    assert caplog.records[-1].message.startswith("Validation score did not improve")
+    assert model.n_iter_ < 200
+    assert model.score(X_test, y_test) == pytest.approx(model.best_validation_score_, abs=1e-6)
+
+
+def test_class_weights_of_classes_that_are_not_there(digits):
+    X, _, y, _ = digits
+    model = LDLClassifier(class_weight={1: 5.0}, **SMALL)
+    model.partial_fit(X[y == 0], y[y == 0], classes=[0, 1])
+    # a column of labels
+    with pytest.warns(DataConversionWarning):
+        model.set_params(early_stopping=True, max_iter=1).fit(X, y[:, np.newaxis])
+    with pytest.raises(ValueError, match="are not in class_weight"):
+        LDLClassifier(class_weight={77: 5.0}, **SMALL).fit(X, y)
+
+
+def test_training_that_diverges_keeps_the_best_weights(digits):
+    X, _, _, _ = digits
+    y = np.exp(X[:, 2])
+    model = RPPRegressor(
+        (40,), loss="poisson", solver="sgd", early_stopping=True, learning_rate_init=3.0, momentum=0, random_state=0
+    )
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="Training diverged"):
+        model.fit(X, y)
+    assert "_best_parameters" not in vars(model)
+
+
+@pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_read_only_data(estimator, solver, digits):
+    X, _, y, _ = digits
+    X, y = X.copy(), y.copy()
+    X.flags.writeable = y.flags.writeable = False
+    estimator(solver=solver, max_iter=2, **SMALL).fit(X, y)
+
+
+def test_adams_constants_near_one_and_zero(digits):
+    X, _, y, _ = digits
+    curves = [
+        LDLClassifier(max_iter=5, random_state=0, **options).fit(X, y).loss_curve_
+        for options in ({}, {"beta_2": 0.99999999, "epsilon": 1e-60})
+    ]
+    assert curves[1][-1] < 0.5 * curves[1][0]
+
+
+def test_validation_targets_must_be_like_the_others(digits):
+    X, X_test, y, y_test = digits
+    two = np.stack([y, y], axis=1).astype(float)
+    with pytest.raises(ValueError, match="y_val must have 2 outputs like y, got 1"):
+        RPPRegressor(**SMALL).fit(X, two, X_val=X_test, y_val=y_test)
+    with pytest.raises(TypeError, match="y must be a dense array"):
+        LDLClassifier(**SMALL).fit(X[:100], csr_matrix(np.eye(10, dtype=int)[y[:100]]))

@@ -21,6 +21,11 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ldlrpp.network import SGD, Adam, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
 _logger = logging.getLogger("ldlrpp")
+# Parameters that are built into a network: they must stay where one is trained further.
+_STRUCTURE = (
+    "activation", "loss", "huber_delta", "init", "input_expansion",
+    "n_permutations", "bias", "permutation", "share_columns", "grad_scale",
+)  # fmt: skip
 
 
 def _takes_steps(self):
@@ -90,18 +95,24 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             raise ValueError("sample_weight_val needs X_val and y_val")
         elif self.early_stopping:
             data, validation = self._split(data, y)
+        if validation is not None:
+            self.validation_scores_ = self.validation_scores_ or []
+            self.validation_loss_curve_ = self.validation_loss_curve_ or []
+            self.best_validation_score_ = -np.inf
         context = self._init_callback_context(max_subtasks=self.max_iter)
         task = {"estimator": self, "X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         context.call_on_fit_task_begin(**task)
+        self._best_parameters, self._n_no_improvement = None, 0
         try:
             with self._threads():
                 train = self._fit_lbfgs if self.solver == "lbfgs" else self._fit_epochs
                 train(data, validation, context, task)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=3)
-        if self.early_stopping and self._best_parameters is not None:
-            self.network_.flat[:] = self._best_parameters
-        del self._best_parameters
+        finally:
+            if self._best_parameters is not None:
+                self.network_.flat[:] = self._best_parameters
+            del self._best_parameters, self._n_no_improvement
         self._check_finite()
         context.call_on_fit_task_end(**task, reconstruction_attributes=self._fitted_attributes())
         return self
@@ -113,7 +124,7 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         with self._threads():
             loss = next(self._epochs(data))
         self._end_epoch(loss, len(data))
-        self.best_loss_ = min(self.best_loss_, loss)
+        self._note_loss()
         self._check_finite()
         return self
 
@@ -126,8 +137,13 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             raise ValueError(
                 "solver='lbfgs' has no steps for dropout and max_grad_norm to act on; they must be 0 and None"
             )
-        if not reset and [layer.n_outputs for layer in self.network_.layers[:-1]] != widths:
-            raise ValueError(f"hidden_layer_sizes must stay what the network has, got {self.hidden_layer_sizes!r}")
+        structure = {name: getattr(self, name) for name in _STRUCTURE if hasattr(self, name)}
+        structure["hidden_layer_sizes"] = widths
+        if not reset:
+            for name, value in self._structure.items():
+                if structure[name] != value:
+                    raise ValueError(f"{name} must stay {value!r}, what the network has, got {getattr(self, name)!r}")
+        self._structure = structure
         X, y = validate_data(
             self,
             X,
@@ -153,6 +169,8 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                 self.learning_rate, self.learning_rate_init, power_t=self.power_t, n_epochs=self.max_iter
             )
             self.n_iter_ = 0
+            if self.early_stopping:
+                self.best_loss_ = None
         return X, y, self._data(X, targets, weights)
 
     def _make_network(self, X, n_outputs, widths):
@@ -174,7 +192,7 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         self.t_ = 0
         self.loss_curve_ = []
         self.loss_ = np.inf
-        self.best_loss_ = None if self.early_stopping else np.inf
+        self.best_loss_ = None
         self.validation_scores_ = self.validation_loss_curve_ = self.best_validation_score_ = None
 
     def _data(self, X, targets, weights):
@@ -197,7 +215,10 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         )
         if sample_weight_val is not None:
             sample_weight_val = _check_sample_weight(sample_weight_val, X, dtype=X.dtype, ensure_non_negative=True)
-        return self._data(X, self._targets(y, False, None), sample_weight_val), y
+        targets = self._targets(y, False, None)
+        if targets.shape[1] != self.n_outputs_:
+            raise ValueError(f"y_val must have {self.n_outputs_} outputs like y, got {targets.shape[1]}")
+        return self._data(X, targets, self._weights(y, sample_weight_val, None)), y
 
     def _split(self, data, y):
         """Training data, and validation data with their ``y``."""
@@ -249,31 +270,21 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         )
 
     def _fit_epochs(self, data, validation, context, task):
-        self._best_parameters = None
-        no_improvement = 0
         training = self._epochs(data)
         while self.n_iter_ < self.max_iter:
             epoch = context.subcontext(task_name="epoch")
             epoch.call_on_fit_task_begin(**task)
             self._end_epoch(next(training), len(data))
-            improved = self._validate(validation) if validation is not None else True
-            if not self.early_stopping:
-                improved = self.loss_ <= self.best_loss_ - self.tol
-                self.best_loss_ = min(self.best_loss_, self.loss_)
-            no_improvement = 0 if improved else no_improvement + 1
+            message = self._no_improvement(validation)
             if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._fitted_attributes()):
                 self._say("A callback stopped training.")
                 return
-            if no_improvement > self.n_iter_no_change:
-                what = "Validation score" if self.early_stopping else "Training loss"
-                message = (
-                    f"{what} did not improve more than tol={self.tol:g} for {self.n_iter_no_change} consecutive epochs."
-                )
+            if message:
                 if not self._schedule.no_improvement():
                     self._say(f"{message} Stopping.")
                     return
                 self._say(f"{message} Setting learning rate to {self._schedule.rate():g}.")
-                no_improvement = 0
+                self._n_no_improvement = 0
         if self.learning_rate not in ("cosine", "onecycle"):  # which are meant to end there
             warnings.warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
@@ -282,16 +293,16 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             )
 
     def _fit_lbfgs(self, data, validation, context, task):
-        self._best_parameters = None
-
         def after(loss):
             epoch = context.subcontext(task_name="iteration")
             epoch.call_on_fit_task_begin(**task)
             self._end_epoch(loss, len(data))
-            if validation is not None:
-                self._validate(validation)
+            message = self._no_improvement(validation)
             if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._fitted_attributes()):
                 self._say("A callback stopped training.")
+                raise StopIteration
+            if message and self.early_stopping:
+                self._say(f"{message} Stopping.")
                 raise StopIteration
 
         result = fit_lbfgs(
@@ -304,11 +315,9 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             tol=self.tol,
             callback=after,
         )
-        if result.status != 99:  # a callback's stop
+        if result.status != 99:  # StopIteration
             self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
-        self.loss_ = float(result.fun)
-        if not self.early_stopping:
-            self.best_loss_ = self.loss_
+            self.loss_ = float(result.fun)
 
     def _end_epoch(self, loss, n_samples):
         if not np.isfinite(loss):
@@ -319,12 +328,27 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         self.t_ += n_samples
         self._say(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
 
+    def _no_improvement(self, validation):
+        """Take note of the epoch's loss and validation; returns a message if there was no improvement for long."""
+        improved = self._validate(validation) if validation is not None else True
+        if not self.early_stopping:
+            improved = self._note_loss()
+        self._n_no_improvement = 0 if improved else self._n_no_improvement + 1
+        if self._n_no_improvement <= self.n_iter_no_change:
+            return None
+        what = "Validation score" if self.early_stopping else "Training loss"
+        return f"{what} did not improve more than tol={self.tol:g} for {self.n_iter_no_change} consecutive epochs."
+
+    def _note_loss(self):
+        """Returns whether the training loss got better by ``tol``."""
+        best = np.inf if self.best_loss_ is None else self.best_loss_
+        self.best_loss_ = min(best, self.loss_)
+        return self.loss_ <= best - self.tol
+
     def _validate(self, validation):
         """Record loss and score of the validation samples; returns whether the score got better by ``tol``."""
         data, y = validation
         scores = self.network_.scores(data.X)
-        if self.validation_scores_ is None:
-            self.validation_scores_, self.validation_loss_curve_, self.best_validation_score_ = [], [], -np.inf
         self.validation_loss_curve_.append(self._loss.value_and_gradient(scores, data.targets, data.weights)[0])
         score = float(self._score(scores, y, data.weights))
         self.validation_scores_.append(score)

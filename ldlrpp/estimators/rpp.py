@@ -29,12 +29,13 @@ class _RPPLayers(BaseNetworkEstimator):
         stored = {}
         k = self.n_permutations
         for m, width in pairwise([n_inputs, *widths]):
-            seed, permutation = rng.integers(2**64, dtype=np.uint64), None
+            seed, rows = rng.integers(2**64, dtype=np.uint64), None
             if self.permutation == "stored":
                 if (m, width) not in stored:
                     n_columns = 1 if self.share_columns else width // k
-                    stored[m, width] = seed, rpp_permutation(m, n_columns, k, seed)
-                seed, permutation = stored[m, width]
+                    permutation = rpp_permutation(m, n_columns, k, seed)
+                    stored[m, width] = seed, permutation.transpose(0, 2, 1).reshape(-1, m)
+                seed, rows = stored[m, width]
             yield RPP(
                 m,
                 width,
@@ -42,7 +43,7 @@ class _RPPLayers(BaseNetworkEstimator):
                 seed=seed,
                 bias=self.bias,
                 share_columns=self.share_columns,
-                permutation=permutation,
+                stored=rows,
                 grad_scale={"sum": 1.0, "sqrt": 1 / np.sqrt(k), "mean": 1 / k}[self.grad_scale],
                 activation=self.activation,
                 rng=rng,

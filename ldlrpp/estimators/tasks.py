@@ -6,7 +6,7 @@ from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin, _fit
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from ldlrpp.estimators.base import BaseNetworkEstimator, partial_fit_available
@@ -22,6 +22,8 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
     _y_numeric = False
 
     def _targets(self, y, reset, classes):
+        if issparse(y):
+            raise TypeError(f"y must be a dense array, got {type(y).__name__}")
         if y.ndim == 1 or y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         multilabel = y.ndim == 2
@@ -44,14 +46,20 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
     def _weights(self, y, sample_weight, classes):
         if self.class_weight is None:
             return sample_weight
-        weights = compute_sample_weight(self.class_weight, y)
+        if self._multilabel:
+            weights = compute_sample_weight(self.class_weight, y)
+        else:
+            # of all classes, for those of a dict need not all be in this y
+            by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=np.ravel(y))
+            weights = by_class[np.searchsorted(self.classes_, np.ravel(y))]
         return weights if sample_weight is None else weights * sample_weight
 
     def _score(self, scores, y, sample_weight):
+        y = y if self._multilabel else np.ravel(y)
         return accuracy_score(y, self._labels(scores), sample_weight=sample_weight)
 
     def _stratification(self, y):
-        return None if self._multilabel else y
+        return None if self._multilabel else np.ravel(y)
 
     def _labels(self, scores):
         probabilities = self._loss.predict(scores)
@@ -173,7 +181,8 @@ class NetworkRegressor(MultiOutputMixin, RegressorMixin, BaseNetworkEstimator):
         return sample_weight
 
     def _score(self, scores, y, sample_weight):
-        return r2_score(y, self._loss.predict(scores).reshape(y.shape), sample_weight=sample_weight)
+        predictions = self._loss.predict(scores).reshape(y.shape)
+        return r2_score(y, predictions, sample_weight=sample_weight) if np.isfinite(predictions).all() else np.nan
 
     @partial_fit_available
     @_fit_context(prefer_skip_nested_validation=True)

@@ -19,16 +19,17 @@ def adam_step(parameters, gradients, means, squares, n_decayed, penalty, decay, 
     are multiplied by 1 − ``decay`` (decoupled weight decay).
     """
     cast = parameters.dtype.type
-    one = cast(1)
     size, eps, b1, b2 = cast(step_size), cast(epsilon), cast(beta_1), cast(beta_2)
+    # in float64 first: a beta near one is one in float32
+    c1, c2 = cast(1 - beta_1), cast(1 - beta_2)
     for task in prange((len(parameters) + _TASK - 1) // _TASK):
         start, stop = task * _TASK, min((task + 1) * _TASK, len(parameters))
         for i in range(start, stop):
             p = parameters[i]
             decayed = i < n_decayed
             g = gradients[i] + (cast(penalty) * p if decayed else cast(0))
-            mean = b1 * means[i] + (one - b1) * g
-            square = b2 * squares[i] + (one - b2) * g * g
+            mean = b1 * means[i] + c1 * g
+            square = b2 * squares[i] + c2 * g * g
             means[i], squares[i] = mean, square
             p -= cast(decay) * p if decayed else cast(0)
             parameters[i] = p - size * mean / (np.sqrt(square) + eps)

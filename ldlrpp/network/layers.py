@@ -137,9 +137,9 @@ class RPP(_Layer):
     """``n_permutations`` differently permuted copies of a hidden matrix (n_inputs, n_outputs / n_permutations).
 
     ``bias`` is 'full' (a value for every output), 'shared' (one for every column of the hidden matrix) or 'none'. With
-    ``permutation``, the array that `rpp_permutation` gives for ``seed``, permutations are looked up instead of
-    computed. ``share_columns`` is that of `rpp_forward`; the gradient of the hidden matrix is multiplied by
-    ``grad_scale``.
+    ``stored``, a row for every output (every permutation, with ``share_columns``) of what `rpp_permutation` gives for
+    ``seed``, permutations are looked up instead of computed. ``share_columns`` is that of `rpp_forward`; the gradient
+    of the hidden matrix is multiplied by ``grad_scale``.
     """
 
     decayed = ("hidden",)
@@ -153,7 +153,7 @@ class RPP(_Layer):
         seed,
         bias="full",
         share_columns=False,
-        permutation=None,
+        stored=None,
         grad_scale=1.0,
         activation="identity",
         rng,
@@ -164,7 +164,8 @@ class RPP(_Layer):
             raise ValueError(f"n_permutations must divide the width {n_outputs}, got {n_permutations}")
         self.n_inputs, self.n_outputs = n_inputs, n_outputs
         self.n_permutations, self.seed, self.share_columns = n_permutations, np.uint64(seed), share_columns
-        self.permutation, self.grad_scale = permutation, grad_scale
+        self.stored = np.empty((0, n_inputs), np.uint16) if stored is None else stored
+        self.grad_scale = grad_scale
         hidden = rpp_init(n_inputs, n_columns, gain=GAINS[activation], random_state=rng, dtype=dtype)
         n_bias = {"full": n_outputs, "shared": n_columns, "none": 0}[bias]
         self.parameters = {"hidden": hidden, "bias": np.zeros(n_bias, dtype)}
@@ -174,8 +175,9 @@ class RPP(_Layer):
 
     def backward(self, grad_y, x, gradients, grad_x):
         wanted = grad_x is not None
-        # without a gradient of the input there is no array for it, and x serves for its type
-        rpp_cpu.backward(grad_y, x, *self._wide(), wanted, grad_x if wanted else x, gradients["hidden"].T)
+        if not wanted:
+            grad_x = np.empty((0, self.n_inputs), x.dtype)
+        rpp_cpu.backward(grad_y, x, *self._wide(), wanted, grad_x, gradients["hidden"].T)
         if self.grad_scale != 1:
             gradients["hidden"] *= gradients["hidden"].dtype.type(self.grad_scale)
         grad_bias = gradients["bias"]
@@ -185,8 +187,4 @@ class RPP(_Layer):
 
     def _wide(self):
         """What the kernels want to know of the wide matrix."""
-        hidden_t = self.parameters["hidden"].T
-        stored = np.empty((0, self.n_inputs), np.uint16)
-        if self.permutation is not None:
-            stored = self.permutation.transpose(0, 2, 1).reshape(-1, self.n_inputs)
-        return hidden_t, self.n_permutations, self.seed, stored, self.share_columns
+        return self.parameters["hidden"].T, self.n_permutations, self.seed, self.stored, self.share_columns

@@ -1,5 +1,6 @@
 """A chain of layers with one activation between them."""
 
+import copy
 from itertools import pairwise
 
 import numpy as np
@@ -62,6 +63,10 @@ class Network:
                 by_columns = array.flags.f_contiguous and not array.flags.c_contiguous
                 parts[name] = part.reshape(array.shape[::-1]).T if by_columns else part.reshape(array.shape)
             yield parts
+
+    def __copy__(self):
+        # two networks cannot share layers whose parameters are parts of the array of one
+        return copy.deepcopy(self)
 
     def __getstate__(self):
         # the layers' arrays would lose their place in it

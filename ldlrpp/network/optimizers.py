@@ -7,6 +7,8 @@ made at the first step, and no reference to the parameters: the two may be pickl
 
 import math
 
+import numpy as np
+
 from ldlrpp.kernels import elementwise_cpu, memory
 
 
@@ -48,5 +50,5 @@ class Adam:
         elementwise_cpu.adam_step(
             parameters, gradients, self._means, self._squares, n_decayed, float(penalty),
             float(self.learning_rate * self.weight_decay), float(step_size),
-            float(self.beta_1), float(self.beta_2), float(self.epsilon),
+            float(self.beta_1), float(self.beta_2), max(float(self.epsilon), float(np.finfo(parameters.dtype).tiny)),
         )  # fmt: skip
