@@ -6,7 +6,6 @@ all its threads, in a process of its own, as Numba's threads would disturb it.
 """
 
 import argparse
-import importlib.util
 import subprocess
 import sys
 import time
@@ -14,26 +13,17 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from common import best, load
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from ldlrpp import LDLClassifier, RPPClassifier
 
-DEMO = Path(__file__).resolve().parents[1] / "examples" / "fashion_mnist_rpp.py"
 NETS = {
     "LDL (1024, 1024)": (LDLClassifier, (1024, 1024), {}),
     "LDL (4096, 4096)": (LDLClassifier, (4096, 4096), {}),
     "RPP (1000, 1000), k = 100": (RPPClassifier, (1000, 1000), {"n_permutations": 100}),
 }
-
-
-def load(file):
-    """Training images, centred, and labels."""
-    spec = importlib.util.spec_from_file_location("demo", DEMO)
-    demo = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(demo)
-    _, X, y, _, _ = demo.load(file)
-    return X - X.mean(), y
 
 
 def epoch(model, X, y, n):
@@ -49,16 +39,7 @@ def epoch(model, X, y, n):
 
 def prediction(model, X):
     """Rows a second of the whole data, and milliseconds of one row."""
-    times = []
-    for rows, repeats in ((X, 5), (X[:1], 200)):
-        model.predict(rows)
-        best = np.inf
-        for _ in range(repeats):
-            start = time.perf_counter()
-            model.predict(rows)
-            best = min(best, time.perf_counter() - start)
-        times.append(best)
-    return len(X) / times[0], 1e3 * times[1]
+    return len(X) / best(lambda: model.predict(X), 5), 1e3 * best(lambda: model.predict(X[:1]), 200)
 
 
 def dense_epoch(file, widths, n_rows):
@@ -74,7 +55,8 @@ def main():
     parser.add_argument("--rows", type=int, default=10_000, help="rows of an epoch of MLPClassifier that is timed")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    X, y = load(options.data)
+    _, X, y, _, _ = load(options.data)
+    X = X - X.mean()
     if options.dense:
         rows = min(options.rows, len(X))
         mlp = MLPClassifier(tuple(options.dense), random_state=0)

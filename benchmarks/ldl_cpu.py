@@ -9,25 +9,14 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 
 import numba
 import numpy as np
 import scipy.fft
+from common import best
 
 from ldlrpp import kernels
 from ldlrpp.kernels import ldl_cpu
-
-
-def best(function, repeats=15, seconds=0.5):
-    """Shortest time of a call, in seconds."""
-    function()
-    times = []
-    while len(times) < repeats and (len(times) < 3 or sum(times) < seconds * repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 class Layer:

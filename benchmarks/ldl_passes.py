@@ -6,10 +6,9 @@ backward and, where a pass of two stages computes what lay between them again, o
 same run, as independent multiply-adds in registers. Arrays begin on a boundary of 64 bytes, or 16 bytes behind one.
 """
 
-import time
-
 import numba
 import numpy as np
+from common import best
 
 from ldlrpp.kernels import ldl_passes
 from ldlrpp.kernels.vectors import add, lanes, load, multiply_add, store, zeros
@@ -70,19 +69,9 @@ def aligned(size, offset=0):
     return memory[start : start + 4 * size].view(np.float32)
 
 
-def best(function, repeats=30):
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def main():
     rng = np.random.default_rng(0)
-    operation = best(lambda: arithmetic(np.full(16, 0.5, np.float32), 100_000)) / 1_200_000
+    operation = best(lambda: arithmetic(np.full(16, 0.5, np.float32), 100_000), 30) / 1_200_000
     print(f"A multiply-add of a vector: {1e9 * operation:.3f} ns\n")
     print(f"{'':16}{'lines × rows':>14}{'ns / line and stage':>21}{'/ arithmetic':>14}{'/ arithmetic, unaligned':>25}")
     for n_lines, rows in ((16, 8), (64, 16)):
@@ -96,7 +85,7 @@ def main():
                 weights, grads = (aligned(10 * n_lines * 16, offset) for _ in range(2))
                 weights[: n_lines * 16] = 1
                 times = 2**19 // (n_lines * rows * n_stages)
-                seconds = best(lambda: run(k, times, n_lines, rows, z, grad, weights, grads, at))  # noqa: B023
+                seconds = best(lambda: run(k, times, n_lines, rows, z, grad, weights, grads, at), 30)  # noqa: B023
                 units.append(seconds / (times * n_lines * rows * n_stages))
             print(
                 f"{name:16}{n_lines:>8} × {rows:<3}{1e9 * units[0]:>21.3f}{units[0] / operation / operations:>14.2f}"

@@ -8,11 +8,11 @@ before the clock starts. Memory is measured in a process of its own.
 import argparse
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numba
 import numpy as np
+from common import best
 
 from ldlrpp import kernels
 from ldlrpp.kernels import permutations_cpu, rpp_cpu
@@ -20,17 +20,6 @@ from ldlrpp.kernels.threads import single_threaded_blas
 
 SHAPES = ((784, 10, 100), (1000, 10, 100), (1024, 64, 64), (4096, 64, 64))
 BATCHES = (1, 16, 64, 256, 1024)
-
-
-def best(function, repeats=15, seconds=0.4):
-    """Shortest time of a call, in seconds."""
-    function()
-    times = []
-    while len(times) < repeats and (len(times) < 3 or sum(times) < seconds * repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 class Layers:

@@ -7,25 +7,15 @@ learning rates; Adam divides it out).
 """
 
 import argparse
-import importlib.util
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
+from common import load
 from sklearn.exceptions import ConvergenceWarning
 
 from ldlrpp import RPPClassifier
-
-DEMO = Path(__file__).resolve().parents[1] / "examples" / "fashion_mnist_rpp.py"
-
-
-def load(file):
-    """Name, X_train, y_train, X_test, y_test, as the demo has them."""
-    spec = importlib.util.spec_from_file_location("demo", DEMO)
-    demo = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(demo)
-    return demo.load(file)
 
 
 def scores(data, n_seeds, **options):

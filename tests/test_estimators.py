@@ -5,19 +5,21 @@ import subprocess
 import sys
 
 import joblib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_friedman1, make_multilabel_classification
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from ldlrpp import LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor
+from ldlrpp import LDLClassifier, LDLRegressor, LossCurveDisplay, RPPClassifier, RPPRegressor
 from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs
 
 ESTIMATORS = [LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor]
@@ -216,6 +218,45 @@ def test_counts_of_parameters(digits):
     for bias, n_bias in (("full", 90 + 60), ("shared", 30 + 20), ("none", 0)):
         rpp = RPPClassifier((90, 60), n_permutations=3, bias=bias).partial_fit(X, y, classes=np.arange(10))
         assert rpp.n_parameters_ == 64 * 30 + 90 * 20 + n_bias + 61 * 10
+
+
+@unconverged
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_layers_as_arrays_and_as_dense_layers(estimator, digits):
+    X, _, y, _ = digits
+    model = estimator((40, 30), activation="tanh", max_iter=2, random_state=0).fit(X, y)
+    z = X
+    for layer in range(3):
+        matrix, bias = model.to_dense(layer)
+        z = z @ matrix + bias
+        z = np.tanh(z) if layer < 2 else z
+    np.testing.assert_allclose(z, model.network_.scores(X), rtol=1e-3, atol=1e-4)
+    assert sum(array.size for i in range(3) for array in model.layer_weights(i).values()) == model.n_parameters_
+    weights = model.layer_weights(-1)
+    np.testing.assert_allclose(weights["weights"].T, model.to_dense(-1)[0], atol=1e-6)
+    weights["weights"][:] = 0  # a copy
+    assert model.layer_weights(2)["weights"].any()
+
+
+def test_the_picture_of_a_fit(digits):
+    X, X_test, y, y_test = digits
+    model = LDLClassifier((32,), max_iter=5, learning_rate="cosine", random_state=0)
+    alone = LossCurveDisplay.from_estimator(model.fit(X, y), color="red")
+    (line,) = alone.lines_
+    np.testing.assert_array_equal(line.get_data(), [range(1, 6), model.loss_curve_])
+    assert line.get_color() == "red"
+    assert alone.ax_.get_title() == "LDLClassifier"
+    model.set_params(warm_start=True).fit(X, y, X_val=X_test, y_val=y_test)
+    _, ax = plt.subplots()
+    both = LossCurveDisplay.from_estimator(model, ax=ax, name="warm")
+    assert both.ax_ is ax
+    assert [line.get_label() for line in both.lines_] == ["training", "validation"]
+    np.testing.assert_array_equal(both.lines_[1].get_data(), [range(6, 11), model.validation_loss_curve_])
+    plt.close("all")
+    with pytest.raises(ValueError, match="estimator must have a loss_curve_, got LogisticRegression"):
+        LossCurveDisplay.from_estimator(LogisticRegression().fit(X[:50], y[:50]))
+    with pytest.raises(NotFittedError):
+        LossCurveDisplay.from_estimator(LDLClassifier())
 
 
 @unconverged

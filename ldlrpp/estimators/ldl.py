@@ -40,38 +40,7 @@ class LDLClassifier(NetworkClassifier, _LDLLayers):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
-    network_ : ldlrpp.network.Network
-        The network: ``network_.layers[i].parameters`` are its arrays by name.
-    n_parameters_ : int
-        Number of parameters, those of a butterfly whose input is padded or output is cut included.
-    n_parameters_dense_ : int
-        Number of parameters of the dense network of the same widths.
-    loss_ : float
-        Training loss of the last epoch, penalty included.
-    loss_curve_ : list of float
-        Training loss of every epoch (every iteration of 'lbfgs').
-    best_loss_ : float or None
-        Lowest training loss of all epochs; None with ``early_stopping``.
-    validation_scores_ : list of float or None
-        Score of the validation samples after every epoch, where there are any.
-    validation_loss_curve_ : list of float or None
-        Their loss, without the penalty.
-    best_validation_score_ : float or None
-        Best of the scores.
-    n_iter_ : int
-        Number of epochs of the last fit.
-    t_ : int
-        Number of training samples seen, repetitions counted.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where ``X`` has string names for all.
-    n_layers_ : int
-        Number of layers, input and output counted.
-    n_outputs_ : int
-        Number of outputs.
-    out_activation_ : str
-        Activation of the output layer.
+    {attributes}
 
     See Also
     --------
@@ -106,38 +75,7 @@ class LDLRegressor(NetworkRegressor, _LDLLayers):
 
     Attributes
     ----------
-    network_ : ldlrpp.network.Network
-        The network: ``network_.layers[i].parameters`` are its arrays by name.
-    n_parameters_ : int
-        Number of parameters, those of a butterfly whose input is padded or output is cut included.
-    n_parameters_dense_ : int
-        Number of parameters of the dense network of the same widths.
-    loss_ : float
-        Training loss of the last epoch, penalty included.
-    loss_curve_ : list of float
-        Training loss of every epoch (every iteration of 'lbfgs').
-    best_loss_ : float or None
-        Lowest training loss of all epochs; None with ``early_stopping``.
-    validation_scores_ : list of float or None
-        Score of the validation samples after every epoch, where there are any.
-    validation_loss_curve_ : list of float or None
-        Their loss, without the penalty.
-    best_validation_score_ : float or None
-        Best of the scores.
-    n_iter_ : int
-        Number of epochs of the last fit.
-    t_ : int
-        Number of training samples seen, repetitions counted.
-    n_features_in_ : int
-        Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where ``X`` has string names for all.
-    n_layers_ : int
-        Number of layers, input and output counted.
-    n_outputs_ : int
-        Number of outputs.
-    out_activation_ : str
-        Activation of the output layer.
+    {attributes}
 
     See Also
     --------

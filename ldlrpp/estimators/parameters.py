@@ -182,10 +182,47 @@ RPP = {
 }  # fmt: skip
 
 
+#: Documentation of the fitted attributes that all estimators have.
+ATTRIBUTES = """
+    network_ : ldlrpp.network.Network
+        The network: ``network_.layers[i].parameters`` are its arrays by name.
+    n_parameters_ : int
+        Number of parameters, those of a butterfly whose input is padded or output is cut included.
+    n_parameters_dense_ : int
+        Number of parameters of the dense network of the same widths.
+    loss_ : float
+        Training loss of the last epoch, penalty included.
+    loss_curve_ : list of float
+        Training loss of every epoch (every iteration of 'lbfgs').
+    best_loss_ : float or None
+        Lowest training loss of all epochs; None with ``early_stopping``.
+    validation_scores_ : list of float or None
+        Score of the validation samples after every epoch, where there are any.
+    validation_loss_curve_ : list of float or None
+        Their loss, without the penalty.
+    best_validation_score_ : float or None
+        Best of the scores.
+    n_iter_ : int
+        Number of epochs of the last fit.
+    t_ : int
+        Number of training samples seen, repetitions counted.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where ``X`` has string names for all.
+    n_layers_ : int
+        Number of layers, input and output counted.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Activation of the output layer."""
+
+
 def with_parameters(*tables):
     """Class decorator: a constructor, constraints and the docstring's section of the parameters in ``tables``.
 
-    All but the first, ``hidden_layer_sizes``, are keyword-only. ``{parameters}`` in the docstring is replaced.
+    All but the first, ``hidden_layer_sizes``, are keyword-only. ``{parameters}`` in the docstring is replaced,
+    and ``{attributes}``.
     """
     parameters = {name: parameter for table in tables for name, parameter in table.items()}
     kinds = inspect.Parameter
@@ -210,7 +247,9 @@ def with_parameters(*tables):
         cls.__init__ = __init__
         cls._parameter_constraints = {name: parameter.constraints for name, parameter in parameters.items()}
         if cls.__doc__:  # there is none under python -OO
-            cls.__doc__ = cls.__doc__.replace("{parameters}", _document(parameters))
+            # dedented as Python 3.13 does by itself
+            document = inspect.cleandoc(cls.__doc__).replace("{parameters}", _document(parameters))
+            cls.__doc__ = document.replace("{attributes}", inspect.cleandoc(ATTRIBUTES))
         return cls
 
     return decorate
@@ -219,5 +258,5 @@ def with_parameters(*tables):
 def _document(parameters):
     lines = []
     for name, parameter in parameters.items():
-        lines += [f"    {name} : {parameter.type}", textwrap.indent(textwrap.fill(parameter.meaning, 110), " " * 8)]
-    return "\n".join(lines).strip()
+        lines += [f"{name} : {parameter.type}", textwrap.indent(textwrap.fill(parameter.meaning, 110), " " * 4)]
+    return "\n".join(lines)

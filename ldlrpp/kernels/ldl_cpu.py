@@ -23,7 +23,7 @@ contiguous positions. Data moves twice between memory and cache, whatever N is.
 How the work is cut depends on the shapes alone where sums are involved, and partial sums are added in order: a row's
 result does not depend on the batch it came in, nor any result on the number of threads, to the last bit. Beyond
 inputs and outputs a thread has a tile of 2 MiB at most (float32; float64 twice as much). In `backward` it has a tile
-for every pass and copies of a block's parameters and their gradients, 1 MiB up to N = 2^16 and 7 MiB at N = 2^22; and
+for every pass and copies of a block's parameters and their gradients, 3 MiB up to N = 2^16 and 7 MiB at N = 2^22; and
 up to `_BACKWARD_BLOCK` positions there are at most 16 partial sums of the parameters' gradients (3 MiB in all).
 """
 

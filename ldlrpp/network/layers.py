@@ -23,6 +23,7 @@ A layer keeps nothing of a batch but scratch memory: the caller owns inputs, out
 import numpy as np
 
 from ldlrpp.kernels import ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
+from ldlrpp.kernels.threads import single_threaded_blas
 
 # Standard deviation of initial weights · √fan-in, by the activation that follows: what keeps the variance of relu and
 # identity layers, and roughly that of tanh.
@@ -35,6 +36,14 @@ class _Layer:
     @property
     def n_parameters(self):
         return sum(array.size for array in self.parameters.values())
+
+    def to_dense(self):
+        """Matrix (n_inputs, n_outputs) and bias (n_outputs,) with ``forward(x) = x @ matrix + bias``, to rounding."""
+        dtype = next(iter(self.parameters.values())).dtype
+        out = np.empty((self.n_inputs + 1, self.n_outputs), dtype)
+        with single_threaded_blas():
+            self.forward(np.vstack([np.zeros(self.n_inputs, dtype), np.eye(self.n_inputs, dtype=dtype)]), out)
+        return out[1:] - out[0], out[0]
 
 
 class Dense(_Layer):
