@@ -6,8 +6,12 @@ all its threads, in a process of its own, as Numba's threads would disturb it.
 """
 
 import argparse
+import cProfile
+import os
+import pstats
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -48,6 +52,43 @@ def dense_epoch(file, widths, n_rows):
     return float(subprocess.check_output(command, text=True))
 
 
+def breakdown(model, X, y):
+    """Where the time of an epoch goes: parts of more than a hundredth, by the function that takes it."""
+    profile = cProfile.Profile()
+    profile.runcall(model.partial_fit, X, y)
+    stats = pstats.Stats(profile)
+    total = stats.total_tt
+    rows = sorted(((own, Path(file).name, name) for (file, _, name), (_, _, own, _, _) in stats.stats.items()))
+    print(f"\nAn epoch of {model}, {total:.2f} s with the profiler\n\n| part | share |\n|---|---|")
+    for own, file, name in reversed(rows):
+        if own > total / 100:
+            print(f"| `{file.removesuffix('.py')}.{name}` | {own / total:.0%} |")
+
+
+FIRST_USE = """
+import time
+import numba, numpy, sklearn.neural_network
+start = time.perf_counter()
+import ldlrpp
+print(f"import {time.perf_counter() - start:.2f} s", end="")
+X = numpy.random.default_rng(0).normal(size=(400, 50)).astype("f")
+for estimator in (ldlrpp.LDLClassifier, ldlrpp.RPPClassifier):
+    model = estimator(learning_rate="cosine", max_iter=1)
+    start = time.perf_counter()
+    model.fit(X, X[:, 0] > 0)
+    print(f", {type(model).__name__} {time.perf_counter() - start:.2f} s", end="")
+print()
+"""
+
+
+def first_use():
+    print("\nAfter numba and scikit-learn are imported: ldlrpp, and the first fits, cold and with Numba's cache")
+    with tempfile.TemporaryDirectory() as cache:
+        for _ in range(2):
+            environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+            print("  " + subprocess.check_output([sys.executable, "-c", FIRST_USE], env=environment, text=True), end="")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
@@ -65,12 +106,17 @@ def main():
     print(f"{len(X)} rows of {X.shape[1]} features; batches of 200\n")
     print("| net | MLPClassifier s / epoch | ours s / epoch | times faster | rows predicted a second | one row ms |")
     print("|---|---|---|---|---|---|")
+    models = []
     for name, (estimator, widths, parameters) in NETS.items():
         dense = dense_epoch(options.data, widths, options.rows)
         model = estimator(widths, random_state=0, **parameters)
         ours = epoch(model, X, y, 3)
         rate, row = prediction(model, X)
         print(f"| {name} | {dense:.2f} | {ours:.2f} | {dense / ours:.1f} | {rate:,.0f} | {row:.2f} |", flush=True)
+        models.append(model)
+    for model in models:
+        breakdown(model, X, y)
+    first_use()
 
 
 if __name__ == "__main__":
