@@ -27,7 +27,7 @@ _BLOCK_COLUMNS = 128
 # Blocks that there should be, for the threads to share, and the columns that a block has at least.
 _BLOCKS = 8
 _LEAST_COLUMNS = 8
-# Rows of x that one task takes, forward where there are fewer blocks than that and in backward's second pass.
+# Rows of x that one task takes: forward, where there are too few columns for all blocks, and in backward's second pass.
 _ROWS = 512
 # Backward keeps generated columns, and their gradients, between its two passes, in memory that stays between calls:
 # fresh memory would be cleared by the system page by page (4 of 13 ms a call at m = 784). A tenth slower with half or
@@ -176,7 +176,7 @@ def forward(x, hidden_t, n_permutations, seed, stored, shared, bias, out):
     """
     batch = len(x)
     columns = _cut(x, hidden_t, n_permutations)
-    # where there are few blocks, rows are cut too, each part generating the columns anew
+    # where rows are cut, every part of them generates the columns anew
     few = out.shape[1] < _BLOCKS * _LEAST_COLUMNS
     rows = _ROWS if few else max(1, batch)
     address = gemm_address(x.dtype)
