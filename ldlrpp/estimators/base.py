@@ -50,7 +50,7 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         """Targets (n_samples, n_outputs) of validated ``y``; with ``reset``, set the loss that takes them."""
 
     @abstractmethod
-    def _weights(self, y, sample_weight, classes):
+    def _weights(self, y, sample_weight):
         """The weights of samples in the loss, None for ones."""
 
     @abstractmethod
@@ -143,7 +143,26 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             for name, value in self._structure.items():
                 if structure[name] != value:
                     raise ValueError(f"{name} must stay {value!r}, what the network has, got {getattr(self, name)!r}")
-        self._structure = structure
+        X, y, sample_weight = self._samples(X, y, sample_weight, reset)
+        targets = self._targets(y, reset, classes)
+        weights = self._weights(y, sample_weight)
+        if reset:
+            self._structure = structure
+            self._make_network(X, targets.shape[1], widths)
+        elif targets.shape[1] != self.n_outputs_:
+            raise ValueError(f"y must have {self.n_outputs_} outputs as in the first call, got {targets.shape[1]}")
+        if reset or new:
+            self._optimizer = self._make_optimizer()
+            self._schedule = Schedule(
+                self.learning_rate, self.learning_rate_init, power_t=self.power_t, n_epochs=self.max_iter
+            )
+            self.n_iter_ = 0
+            if self.early_stopping:
+                self.best_loss_ = None
+        return X, y, self._data(X, targets, weights)
+
+    def _samples(self, X, y, sample_weight, reset):
+        """Validated inputs, targets and weights."""
         X, y = validate_data(
             self,
             X,
@@ -157,21 +176,7 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
         )
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-        targets = self._targets(y, reset, classes)
-        weights = self._weights(y, sample_weight, classes)
-        if reset:
-            self._make_network(X, targets.shape[1], widths)
-        elif targets.shape[1] != self.n_outputs_:
-            raise ValueError(f"y must have {self.n_outputs_} outputs as in the first call, got {targets.shape[1]}")
-        if reset or new:
-            self._optimizer = self._make_optimizer()
-            self._schedule = Schedule(
-                self.learning_rate, self.learning_rate_init, power_t=self.power_t, n_epochs=self.max_iter
-            )
-            self.n_iter_ = 0
-            if self.early_stopping:
-                self.best_loss_ = None
-        return X, y, self._data(X, targets, weights)
+        return X, y, sample_weight
 
     def _make_network(self, X, n_outputs, widths):
         random_state = check_random_state(self.random_state)
@@ -202,23 +207,11 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
     def _validation_samples(self, X_val, y_val, sample_weight_val):
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together")
-        X, y = validate_data(
-            self,
-            X_val,
-            y_val,
-            reset=False,
-            accept_sparse=("csr", "csc"),
-            dtype=self._dtype,
-            order="C",
-            multi_output=True,
-            y_numeric=self._y_numeric,
-        )
-        if sample_weight_val is not None:
-            sample_weight_val = _check_sample_weight(sample_weight_val, X, dtype=X.dtype, ensure_non_negative=True)
+        X, y, sample_weight = self._samples(X_val, y_val, sample_weight_val, reset=False)
         targets = self._targets(y, False, None)
         if targets.shape[1] != self.n_outputs_:
             raise ValueError(f"y_val must have {self.n_outputs_} outputs like y, got {targets.shape[1]}")
-        return self._data(X, targets, self._weights(y, sample_weight_val, None)), y
+        return self._data(X, targets, self._weights(y, sample_weight)), y
 
     def _split(self, data, y):
         """Training data, and validation data with their ``y``."""
@@ -233,11 +226,10 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
                 f"validation_fraction must leave two samples or more for validation, got {self.validation_fraction} "
                 f"of {len(data)} samples"
             )
-        parts = (
+        train_data, validation_data = (
             Data(data.X[rows], data.targets[rows], None if data.weights is None else data.weights[rows])
             for rows in (train, held_out)
         )
-        train_data, validation_data = parts
         return train_data, (validation_data, y[held_out])
 
     def _make_optimizer(self):

@@ -43,7 +43,7 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
             raise ValueError(f"y must hold only the classes {self.classes_}, got {unknown}")
         return self._label_binarizer.transform(y)
 
-    def _weights(self, y, sample_weight, classes):
+    def _weights(self, y, sample_weight):
         if self.class_weight is None:
             return sample_weight
         if self._multilabel:
@@ -177,7 +177,7 @@ class NetworkRegressor(MultiOutputMixin, RegressorMixin, BaseNetworkEstimator):
             self._y_ndim = y.ndim
         return y.reshape(len(y), -1)
 
-    def _weights(self, y, sample_weight, classes):
+    def _weights(self, y, sample_weight):
         return sample_weight
 
     def _score(self, scores, y, sample_weight):
