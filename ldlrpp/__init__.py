@@ -1,8 +1,31 @@
 """Wide layers without wide matrices: learned butterflies (LDL) and randomly permuted parameters (RPP)."""
 
 from ldlrpp import kernels
-from ldlrpp.estimators import LDLClassifier, LDLRegressor, LossCurveDisplay, RPPClassifier, RPPRegressor
+from ldlrpp.estimators import (
+    LDLClassifier,
+    LDLRegressor,
+    LDLTransformer,
+    LossCurveDisplay,
+    MixedClassifier,
+    MixedRegressor,
+    RPPClassifier,
+    RPPRegressor,
+    RPPTransformer,
+)
+from ldlrpp.network import warmup
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["LDLClassifier", "LDLRegressor", "LossCurveDisplay", "RPPClassifier", "RPPRegressor", "kernels"]
+__all__ = [
+    "LDLClassifier",
+    "LDLRegressor",
+    "LDLTransformer",
+    "LossCurveDisplay",
+    "MixedClassifier",
+    "MixedRegressor",
+    "RPPClassifier",
+    "RPPRegressor",
+    "RPPTransformer",
+    "kernels",
+    "warmup",
+]

@@ -152,6 +152,17 @@ def feistel(v, a, b, words, mix=True):
     return left * b + right
 
 
+# --- Dense -----------------------------------------------------------------------------------------------------------
+
+
+def dense_forward(x, weights, bias):
+    return x @ weights.T + bias
+
+
+def dense_backward(grad_y, x, weights):
+    return grad_y @ weights, grad_y.T @ x, grad_y.sum(axis=0)
+
+
 # --- Comparison ------------------------------------------------------------------------------------------------------
 
 

@@ -223,7 +223,7 @@ def test_warm_start_goes_on(solver, digits):
     assert model.loss_ < first
     assert model.n_iter_ == 5
     assert len(model.loss_curve_) == 10
-    with pytest.raises(ValueError, match=r"hidden_layer_sizes must stay \[40\], what the network has"):
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes must stay \(40,\), what the network has"):
         model.set_params(hidden_layer_sizes=(80,)).fit(X, y)
     model.set_params(hidden_layer_sizes=(40,), warm_start=False).fit(X, y)
     assert len(model.loss_curve_) == 5

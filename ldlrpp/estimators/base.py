@@ -4,7 +4,6 @@ import logging
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from numbers import Integral
 
 import numba
 import numpy as np
@@ -18,13 +17,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ldlrpp.estimators.display import DocumentationLink
+from ldlrpp.estimators.layers import build
 from ldlrpp.network import SGD, Adam, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
 _logger = logging.getLogger("ldlrpp")
 # Parameters that are built into a network: they must stay where one is trained further.
 _STRUCTURE = (
     "activation", "loss", "huber_delta", "init", "input_expansion",
-    "n_permutations", "bias", "permutation", "share_columns", "grad_scale",
+    "n_permutations", "seed", "bias", "permutation", "share_columns", "grad_scale",
 )  # fmt: skip
 
 
@@ -34,16 +35,16 @@ def _takes_steps(self):
     return True
 
 
-class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
-    """Fits a network whose hidden layers are made by `_hidden_layers` and whose last layer is dense.
+class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
+    """Fits a network whose hidden layers are those of `_described_layers` and whose last layer is dense.
 
     Subclasses get their parameters, which mean what they mean in `sklearn.neural_network.MLPClassifier`, from
     `ldlrpp.estimators.parameters`.
     """
 
     @abstractmethod
-    def _hidden_layers(self, n_inputs, widths, rng, dtype):
-        """Layers of `ldlrpp.network` of the widths, with initial parameters."""
+    def _described_layers(self):
+        """The hidden layers, as `ldlrpp.estimators.layers.build` takes them, from checked parameters."""
 
     @abstractmethod
     def _targets(self, y, reset, classes):
@@ -130,25 +131,26 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _start(self, X, y, sample_weight, reset, classes=None, new=True):
         """Validated data; with ``reset``, also a new network and history, with ``new`` a new optimiser."""
-        widths = self._hidden_widths()
+        described = self._described_layers()
         if self.device == "cuda":
             raise ValueError("device must be 'cpu' or 'auto': the kernels run on the CPU only, got 'cuda'")
         if self.solver == "lbfgs" and (self.dropout or self.max_grad_norm is not None):
             raise ValueError(
                 "solver='lbfgs' has no steps for dropout and max_grad_norm to act on; they must be 0 and None"
             )
-        structure = {name: getattr(self, name) for name in _STRUCTURE if hasattr(self, name)}
-        structure["hidden_layer_sizes"] = widths
+        # what is compared, and what is shown
+        structure = {name: (getattr(self, name),) * 2 for name in _STRUCTURE if hasattr(self, name)}
+        structure[self._layers_parameter] = described, getattr(self, self._layers_parameter)
         if not reset:
-            for name, value in self._structure.items():
-                if structure[name] != value:
-                    raise ValueError(f"{name} must stay {value!r}, what the network has, got {getattr(self, name)!r}")
+            for name, (value, shown) in self._structure.items():
+                if structure[name][0] != value:
+                    raise ValueError(f"{name} must stay {shown!r}, what the network has, got {structure[name][1]!r}")
         X, y, sample_weight = self._samples(X, y, sample_weight, reset)
         targets = self._targets(y, reset, classes)
         weights = self._weights(y, sample_weight)
         if reset:
             self._structure = structure
-            self._make_network(X, targets.shape[1], widths)
+            self._make_network(X, targets.shape[1], described)
         elif targets.shape[1] != self.n_outputs_:
             raise ValueError(f"y must have {self.n_outputs_} outputs as in the first call, got {targets.shape[1]}")
         if reset or new:
@@ -178,19 +180,17 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         return X, y, sample_weight
 
-    def _make_network(self, X, n_outputs, widths):
+    def _make_network(self, X, n_outputs, described):
         random_state = check_random_state(self.random_state)
         self._rng = np.random.default_rng(random_state.randint(2**32, size=4, dtype=np.uint32))
         self.n_outputs_ = n_outputs
-        last = [X.shape[1], *widths][-1]
+        hidden = list(build(described, X.shape[1], activation=self.activation, rng=self._rng, dtype=X.dtype))
+        n_hidden = hidden[-1].n_outputs if hidden else X.shape[1]
         self.network_ = Network(
-            [
-                *self._hidden_layers(X.shape[1], widths, self._rng, X.dtype),
-                Dense(last, n_outputs, rng=self._rng, dtype=X.dtype),
-            ],
+            [*hidden, Dense(n_hidden, n_outputs, rng=self._rng, dtype=X.dtype)],
             self.activation,
         )
-        self.n_layers_ = len(widths) + 2
+        self.n_layers_ = len(hidden) + 2
         self.out_activation_ = self._loss.activation
         self.n_parameters_ = self.network_.n_parameters
         self.n_parameters_dense_ = self.network_.n_parameters_dense
@@ -215,12 +215,15 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     def _split(self, data, y):
         """Training data, and validation data with their ``y``."""
-        train, held_out = train_test_split(
-            np.arange(len(data)),
-            test_size=self.validation_fraction,
-            random_state=int(self._rng.integers(2**31)),
-            stratify=self._stratification(y),
-        )
+        split = {"test_size": self.validation_fraction, "random_state": int(self._rng.integers(2**31))}
+        classes = self._stratification(y)
+        try:
+            train, held_out = train_test_split(np.arange(len(data)), stratify=classes, **split)
+        except ValueError:
+            if classes is None:
+                raise
+            # a class of one sample, or more classes than validation samples
+            train, held_out = train_test_split(np.arange(len(data)), **split)
         if len(held_out) < 2:
             raise ValueError(
                 f"validation_fraction must leave two samples or more for validation, got {self.validation_fraction} "
@@ -392,16 +395,9 @@ class BaseNetworkEstimator(CallbackSupportMixin, BaseEstimator, ABC):
 
     # --- What else there is ------------------------------------------------------------------------------------------
 
-    def _hidden_widths(self):
-        sizes = self.hidden_layer_sizes
-        widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(width, Integral) and width >= 1 for width in widths):
-            raise ValueError(f"hidden_layer_sizes must be integers of 1 or more, got {sizes!r}")
-        return [int(width) for width in widths]
-
     @property
     def _dtype(self):
-        return self.network_.flat.dtype
+        return self.network_.dtype
 
     @contextmanager
     def _threads(self):

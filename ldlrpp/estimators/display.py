@@ -1,4 +1,6 @@
-"""Pictures of training."""
+"""What people look at: pictures of training, and where notebooks link to."""
+
+from importlib import metadata
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -107,3 +109,18 @@ class LossCurveDisplay:
         ax.set(xlabel="epoch", ylabel="loss", title=self.estimator_name)
         ax.legend()
         return self
+
+
+class DocumentationLink:
+    """Mixin: the HTML representation links to the documentation that the package's metadata name, if they do."""
+
+    _doc_link_module = "ldlrpp"
+
+    @property
+    def _doc_link_template(self):
+        try:
+            lines = metadata.metadata("ldlrpp").get_all("Project-URL", [])
+        except metadata.PackageNotFoundError:  # run from a folder that was not installed
+            lines = []
+        addresses = dict(line.split(", ", 1) for line in lines)
+        return f"{addresses['Documentation']}#{{estimator_name}}" if "Documentation" in addresses else ""

@@ -1,32 +1,13 @@
 """LDL estimators."""
 
-from itertools import pairwise
-
 from ldlrpp.estimators import parameters
-from ldlrpp.estimators.base import BaseNetworkEstimator
+from ldlrpp.estimators.layers import LDLLayers
 from ldlrpp.estimators.parameters import with_parameters
 from ldlrpp.estimators.tasks import NetworkClassifier, NetworkRegressor
-from ldlrpp.network import LDL
 
 
-class _LDLLayers(BaseNetworkEstimator):
-    """Hidden layers of the LDL estimators."""
-
-    def _hidden_layers(self, n_inputs, widths, rng, dtype):
-        for n, width in pairwise([n_inputs, *widths]):
-            yield LDL(
-                n,
-                width,
-                activation=self.activation,
-                init=self.init,
-                expansion=self.input_expansion,
-                rng=rng,
-                dtype=dtype,
-            )
-
-
-@with_parameters(parameters.LDL, parameters.NETWORK, parameters.CLASSIFIER)
-class LDLClassifier(NetworkClassifier, _LDLLayers):
+@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.NETWORK, parameters.CLASSIFIER)
+class LDLClassifier(LDLLayers, NetworkClassifier):
     """Neural network classifier with less dense layers.
 
     A hidden layer of width N is a learned butterfly of log2 N stages: 2·N·log2 N weights instead of N², in time O(N
@@ -62,8 +43,8 @@ class LDLClassifier(NetworkClassifier, _LDLLayers):
     """
 
 
-@with_parameters(parameters.LDL, parameters.NETWORK, parameters.REGRESSOR)
-class LDLRegressor(NetworkRegressor, _LDLLayers):
+@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.NETWORK, parameters.REGRESSOR)
+class LDLRegressor(LDLLayers, NetworkRegressor):
     """Neural network regressor with less dense layers.
 
     A hidden layer of width N is a learned butterfly of log2 N stages: 2·N·log2 N weights instead of N², in time O(N

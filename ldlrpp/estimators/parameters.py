@@ -135,11 +135,17 @@ REGRESSOR = {
     "huber_delta": _of(1.0, [_real(0, closed="neither")], "float", "Where 'huber' turns into a straight line."),
 }
 
-LDL = {
-    "hidden_layer_sizes": _of(
-        (1024,), ["array-like", _count()], "int or array-like of int",
-        "Widths of the hidden layers. Powers of two are used in full; other widths are cut from the next one.",
+TRANSFORMER = {
+    "task": _one_of(
+        "auto",
+        ("auto", "classification", "regression", "reconstruction"),
+        "What the network learns: the classes or the numbers in ``y``, or, without it, to give its inputs back. 'auto' "
+        "is 'reconstruction' where `fit` gets no ``y``, 'regression' where that holds floating-point numbers, and "
+        "'classification' otherwise.",
     ),
+}  # fmt: skip
+
+LDL = {
     "init": _one_of("orthogonal", ("orthogonal", "normal"), "Initial weights, see `ldlrpp.kernels.ldl_init`."),
     "input_expansion": _one_of(
         "repeat",
@@ -149,14 +155,14 @@ LDL = {
 }  # fmt: skip
 
 RPP = {
-    "hidden_layer_sizes": _of(
-        (1000,), ["array-like", _count()], "int or array-like of int",
-        "Widths of the hidden layers, each a multiple of ``n_permutations``.",
-    ),
     "n_permutations": _of(
         10, [_count()], "int",
         "Number of permutations k: a layer of width w keeps w / k columns of weights, and shows each k times in "
         "different orders.",
+    ),
+    "seed": _of(
+        None, [Interval(Integral, 0, 2**64, closed="left"), None], "int or None",
+        "Seed of the permutations; None draws one for every layer from ``random_state``.",
     ),
     "bias": _one_of(
         "full",
@@ -178,6 +184,31 @@ RPP = {
         ("sum", "sqrt", "mean"),
         "The gradient of a weight is the sum over its k copies, that sum divided by √k, or their mean. Adam hardly "
         "notices.",
+    ),
+}  # fmt: skip
+
+#: What can be said of a hidden layer, by its kind.
+LAYERS = {"ldl": LDL, "rpp": RPP, "dense": {}}
+
+LDL_WIDTHS = {
+    "hidden_layer_sizes": _of(
+        (1024,), ["array-like", _count()], "int or array-like of int",
+        "Widths of the hidden layers. Powers of two are used in full; other widths are cut from the next one.",
+    ),
+}  # fmt: skip
+
+RPP_WIDTHS = {
+    "hidden_layer_sizes": _of(
+        (1000,), ["array-like", _count()], "int or array-like of int",
+        "Widths of the hidden layers, each a multiple of ``n_permutations``.",
+    ),
+}  # fmt: skip
+
+MIXED = {
+    "hidden_layers": _of(
+        (("ldl", 1024), ("dense", 64)), ["array-like"], "sequence of (kind, width) or (kind, width, options)",
+        "The hidden layers: 'ldl', 'rpp' or 'dense', their widths, and perhaps a dict of what `LDLClassifier` and "
+        "`RPPClassifier` let one choose of their layers (``init``, ``n_permutations``, ...), with the same defaults.",
     ),
 }  # fmt: skip
 

@@ -1,58 +1,13 @@
 """RPP estimators."""
 
-from itertools import pairwise
-
-import numpy as np
-
 from ldlrpp.estimators import parameters
-from ldlrpp.estimators.base import BaseNetworkEstimator
+from ldlrpp.estimators.layers import RPPLayers
 from ldlrpp.estimators.parameters import with_parameters
 from ldlrpp.estimators.tasks import NetworkClassifier, NetworkRegressor
-from ldlrpp.kernels import rpp_permutation
-from ldlrpp.network import RPP
 
 
-class _RPPLayers(BaseNetworkEstimator):
-    """Hidden layers of the RPP estimators."""
-
-    def _hidden_widths(self):
-        widths = super()._hidden_widths()
-        if any(width % self.n_permutations for width in widths):
-            raise ValueError(
-                "n_permutations must divide every width of hidden_layer_sizes, "
-                f"got n_permutations={self.n_permutations} and hidden_layer_sizes={self.hidden_layer_sizes!r}"
-            )
-        return widths
-
-    def _hidden_layers(self, n_inputs, widths, rng, dtype):
-        # stored permutations, and their seeds, by the shape of the layer
-        stored = {}
-        k = self.n_permutations
-        for m, width in pairwise([n_inputs, *widths]):
-            seed, rows = rng.integers(2**64, dtype=np.uint64), None
-            if self.permutation == "stored":
-                if (m, width) not in stored:
-                    n_columns = 1 if self.share_columns else width // k
-                    permutation = rpp_permutation(m, n_columns, k, seed)
-                    stored[m, width] = seed, permutation.transpose(0, 2, 1).reshape(-1, m)
-                seed, rows = stored[m, width]
-            yield RPP(
-                m,
-                width,
-                n_permutations=k,
-                seed=seed,
-                bias=self.bias,
-                share_columns=self.share_columns,
-                stored=rows,
-                grad_scale={"sum": 1.0, "sqrt": 1 / np.sqrt(k), "mean": 1 / k}[self.grad_scale],
-                activation=self.activation,
-                rng=rng,
-                dtype=dtype,
-            )
-
-
-@with_parameters(parameters.RPP, parameters.NETWORK, parameters.CLASSIFIER)
-class RPPClassifier(NetworkClassifier, _RPPLayers):
+@with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.NETWORK, parameters.CLASSIFIER)
+class RPPClassifier(RPPLayers, NetworkClassifier):
     """Neural network classifier with randomly permuted parameters.
 
     A hidden layer of width w is dense in what it computes, but holds only w / k columns of weights: each is seen k
@@ -67,6 +22,8 @@ class RPPClassifier(NetworkClassifier, _RPPLayers):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
+    seeds_ : list of int
+        The seed of every hidden layer's permutations, what `ldlrpp.kernels.rpp_permutation` takes.
     {attributes}
 
     See Also
@@ -89,8 +46,8 @@ class RPPClassifier(NetworkClassifier, _RPPLayers):
     """
 
 
-@with_parameters(parameters.RPP, parameters.NETWORK, parameters.REGRESSOR)
-class RPPRegressor(NetworkRegressor, _RPPLayers):
+@with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.NETWORK, parameters.REGRESSOR)
+class RPPRegressor(RPPLayers, NetworkRegressor):
     """Neural network regressor with randomly permuted parameters.
 
     A hidden layer of width w is dense in what it computes, but holds only w / k columns of weights: each is seen k
@@ -103,6 +60,8 @@ class RPPRegressor(NetworkRegressor, _RPPLayers):
 
     Attributes
     ----------
+    seeds_ : list of int
+        The seed of every hidden layer's permutations, what `ldlrpp.kernels.rpp_permutation` takes.
     {attributes}
 
     See Also

@@ -48,7 +48,8 @@ one position, which a CUDA thread wants; ``permutations_cpu.permutation_column``
 import math
 
 import numpy as np
-from numba import njit
+
+from ldlrpp.kernels.compiling import njit
 
 #: Up to this many inputs the permutation is a Fisher–Yates shuffle, above it a Feistel network.
 FISHER_YATES_INPUTS = 64

@@ -5,7 +5,9 @@ would make float32 arithmetic float64.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from ldlrpp.kernels.compiling import njit
 
 # Entries of a task: enough to repay it, few enough for the gradients of small networks to be shared out.
 _TASK = 2**14

@@ -28,9 +28,10 @@ up to `_BACKWARD_BLOCK` positions there are at most 16 partial sums of the param
 """
 
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import get_num_threads, prange
 
 from ldlrpp.kernels import ldl_plain
+from ldlrpp.kernels.compiling import njit
 from ldlrpp.kernels.ldl_passes import clear
 from ldlrpp.kernels.ldl_tiles import (
     block_backward,

@@ -5,7 +5,9 @@ one vector.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from ldlrpp.kernels.compiling import njit
 
 # Parts of a batch: one task each, with a partial sum of its own of the parameters' gradients.
 _PARTS = 32

@@ -5,10 +5,11 @@
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from ldlrpp.kernels import bijection
+from ldlrpp.kernels.compiling import njit
 from ldlrpp.kernels.vectors import Vector, lanes, load, splat, store
 
 

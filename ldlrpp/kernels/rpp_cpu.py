@@ -15,9 +15,10 @@ product, backward the gradient of a block besides and 8 MiB (twice 16 columns, w
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from ldlrpp.kernels.blas import gemm, gemm_address
+from ldlrpp.kernels.compiling import njit
 from ldlrpp.kernels.permutations_cpu import order_size, permutation_column, scratch
 
 # A block of generated columns: BLAS packs all of x for every block, which 32 columns do not repay (70 to 90 GFLOP/s on

@@ -10,6 +10,7 @@ from ldlrpp.network.network import Network
 from ldlrpp.network.optimizers import SGD, Adam
 from ldlrpp.network.schedules import SCHEDULES, Schedule
 from ldlrpp.network.training import Data, epochs, fit_lbfgs
+from ldlrpp.network.warmup import warmup
 
 __all__ = [
     "LDL",
@@ -29,4 +30,5 @@ __all__ = [
     "SquaredError",
     "epochs",
     "fit_lbfgs",
+    "warmup",
 ]

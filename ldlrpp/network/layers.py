@@ -22,7 +22,7 @@ A layer keeps nothing of a batch but scratch memory: the caller owns inputs, out
 
 import numpy as np
 
-from ldlrpp.kernels import ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
+from ldlrpp.kernels import dense_cpu, ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
 from ldlrpp.kernels.threads import single_threaded_blas
 
 # Standard deviation of initial weights · √fan-in, by the activation that follows: what keeps the variance of relu and
@@ -51,23 +51,22 @@ class Dense(_Layer):
 
     decayed = ("weights",)
 
-    def __init__(self, n_inputs, n_outputs, *, rng, dtype):
+    def __init__(self, n_inputs, n_outputs, *, activation="identity", rng, dtype):
         self.n_inputs, self.n_outputs = n_inputs, n_outputs
-        bound = np.sqrt(6.0 / (n_inputs + n_outputs))
+        bound = GAINS[activation] * np.sqrt(6.0 / (n_inputs + n_outputs))
         self.parameters = {
             "weights": rng.uniform(-bound, bound, (n_outputs, n_inputs)).astype(dtype),
             "bias": np.zeros(n_outputs, dtype),
         }
 
     def forward(self, x, out):
-        np.matmul(x, self.parameters["weights"].T, out=out)
-        out += self.parameters["bias"]
+        dense_cpu.forward(x, *self.parameters.values(), out)
 
     def backward(self, grad_y, x, gradients, grad_x):
-        np.matmul(grad_y.T, x, out=gradients["weights"])
-        np.sum(grad_y, axis=0, out=gradients["bias"])
-        if grad_x is not None:
-            np.matmul(grad_y, self.parameters["weights"], out=grad_x)
+        wanted = grad_x is not None
+        if not wanted:
+            grad_x = np.empty((0, self.n_inputs), x.dtype)
+        dense_cpu.backward(grad_y, x, self.parameters["weights"], wanted, grad_x, *gradients.values())
 
 
 class LDL(_Layer):

@@ -77,6 +77,10 @@ class Network:
         self._join_parameters()
 
     @property
+    def dtype(self):
+        return self.flat.dtype
+
+    @property
     def n_parameters(self):
         return sum(layer.n_parameters for layer in self.layers)
 
@@ -95,20 +99,21 @@ class Network:
 
     def empty_outputs(self, batch):
         """Arrays for the outputs of all layers, (batch, n_outputs) each."""
-        return [memory.empty((batch, layer.n_outputs), self.flat.dtype) for layer in self.layers]
+        return [memory.empty((batch, layer.n_outputs), self.dtype) for layer in self.layers]
 
     def zero_gradients(self):
         """A flat array for the gradients of all parameters, and its parts: for every layer a dict by name."""
-        flat = memory.zeros(self.flat.shape, self.flat.dtype)
+        flat = memory.zeros(self.flat.shape, self.dtype)
         return flat, list(self._parts(flat))
 
     def forward(self, x, outputs, masks=None):
         """Scores (batch, n_outputs) of ``x`` (batch, n_inputs); every layer's output is left in ``outputs``.
 
-        ``masks``, factors of the hidden outputs, are dropout's.
+        ``masks``, factors of the hidden outputs, are dropout's. With fewer ``outputs`` than layers the last of them is
+        what is returned.
         """
         activate, _ = ACTIVATIONS[self.activation]
-        for i, (layer, out) in enumerate(zip(self.layers, outputs, strict=True)):
+        for i, (layer, out) in enumerate(zip(self.layers, outputs, strict=False)):
             layer.forward(x, out)
             if layer is not self.layers[-1]:
                 activate(out)
@@ -139,15 +144,23 @@ class Network:
 
     def scores(self, X):
         """Scores (n_samples, n_outputs) of the rows of ``X`` (n_samples, n_inputs), an array or a sparse CSR array."""
-        scores = np.empty((X.shape[0], self.layers[-1].n_outputs), self.flat.dtype)
+        return self._outputs(X, len(self.layers))
+
+    def hidden(self, X):
+        """Outputs (n_samples, width) of the last hidden layer, after its activation; ``X`` as for `scores`."""
+        return self._outputs(X, len(self.layers) - 1)
+
+    def _outputs(self, X, n_layers):
+        """What the first layers make of the rows of ``X``."""
+        result = np.empty((X.shape[0], [X.shape[1], *(layer.n_outputs for layer in self.layers)][n_layers]), self.dtype)
         outputs = []
         for start in range(0, X.shape[0], _SCORE_ROWS):
             x = dense_rows(X[start : start + _SCORE_ROWS])
             if not outputs or len(outputs[0]) != len(x):
-                outputs = self.empty_outputs(len(x))
+                outputs = self.empty_outputs(len(x))[:n_layers]
             with self.threads():
-                scores[start : start + _SCORE_ROWS] = self.forward(x, outputs)
-        return scores
+                result[start : start + _SCORE_ROWS] = self.forward(x, outputs)
+        return result
 
 
 def dense_rows(x):

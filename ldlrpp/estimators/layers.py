@@ -1,0 +1,117 @@
+"""Hidden layers as constructor parameters describe them: a kind, a width and a dict of options for each."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils._param_validation import validate_parameter_constraints
+
+from ldlrpp.estimators.parameters import LAYERS
+from ldlrpp.kernels import rpp_permutation
+from ldlrpp.network import LDL, RPP, Dense
+
+
+class _UniformLayers:
+    """Hidden layers of one kind; widths and options are parameters of the estimator."""
+
+    _layers_parameter = "hidden_layer_sizes"
+
+    def _described_layers(self):
+        sizes = self.hidden_layer_sizes
+        widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        if not all(map(_is_width, widths)):
+            raise ValueError(f"hidden_layer_sizes must be integers of 1 or more, got {sizes!r}")
+        options = {name: getattr(self, name) for name in LAYERS[self._kind]}
+        k = options.get("n_permutations", 1)
+        if any(width % k for width in widths):
+            raise ValueError(
+                "n_permutations must divide every width of hidden_layer_sizes, "
+                f"got n_permutations={k} and hidden_layer_sizes={sizes!r}"
+            )
+        return [(self._kind, int(width), options) for width in widths]
+
+
+class LDLLayers(_UniformLayers):
+    _kind = "ldl"
+
+
+class RPPLayers(_UniformLayers):
+    _kind = "rpp"
+
+    @property
+    def seeds_(self):
+        return [int(layer.seed) for layer in self.network_.layers[:-1]]
+
+
+class MixedLayers:
+    """Hidden layers of several kinds, each described by itself."""
+
+    _layers_parameter = "hidden_layers"
+
+    def _described_layers(self):
+        return [self._described_layer(i, layer) for i, layer in enumerate(self.hidden_layers)]
+
+    def _described_layer(self, i, layer):
+        name = f"hidden_layers[{i}]"
+        complete = isinstance(layer, list | tuple) and len(layer) in (2, 3)
+        kind, width, options = (*layer, {})[:3] if complete else (None, 0, {})
+        if kind not in tuple(LAYERS) or not _is_width(width) or not isinstance(options, Mapping):
+            raise ValueError(
+                f"{name} must be (kind, width) or (kind, width, options), kind one of {', '.join(map(repr, LAYERS))}, "
+                f"width an integer of 1 or more and options a dict, got {layer!r}"
+            )
+        known = LAYERS[kind]
+        if unknown := set(options) - set(known):
+            raise ValueError(
+                f"{name}: the options of {kind!r} are {', '.join(known) or 'none'}, got {', '.join(sorted(unknown))}"
+            )
+        constraints = {option: parameter.constraints for option, parameter in known.items()}
+        validate_parameter_constraints(constraints, options, f"{name} of {type(self).__name__}")
+        options = {option: parameter.default for option, parameter in known.items()} | options
+        k = options.get("n_permutations", 1)
+        if width % k:
+            raise ValueError(f"{name}: n_permutations must divide the width {width}, got {k}")
+        return kind, int(width), options
+
+
+def build(described, n_inputs, *, activation, rng, dtype):
+    """The layers of `ldlrpp.network` that are described, with initial parameters."""
+    common = {"activation": activation, "rng": rng, "dtype": dtype}
+    widths = [n_inputs, *(width for _, width, _ in described)]
+    stored = {}
+    for (m, width), (kind, _, options) in zip(pairwise(widths), described, strict=True):
+        if kind == "ldl":
+            yield LDL(m, width, init=options["init"], expansion=options["input_expansion"], **common)
+        elif kind == "rpp":
+            yield _rpp(m, width, stored, **options, **common)
+        else:
+            yield Dense(m, width, **common)
+
+
+def _rpp(m, width, shared, *, n_permutations, seed, permutation, share_columns, grad_scale, rng, **others):
+    """A layer of RPP; ``shared`` holds stored permutations and their seeds, by what they are for."""
+    drawn, rows = rng.integers(2**64, dtype=np.uint64), None
+    key = m, width, n_permutations, share_columns, seed
+    seed = drawn if seed is None else seed
+    if permutation == "stored":
+        if key not in shared:
+            n_columns = 1 if share_columns else width // n_permutations
+            orders = rpp_permutation(m, n_columns, n_permutations, seed)
+            shared[key] = seed, orders.transpose(0, 2, 1).reshape(-1, m)
+        seed, rows = shared[key]
+    return RPP(
+        m,
+        width,
+        n_permutations=n_permutations,
+        seed=seed,
+        share_columns=share_columns,
+        stored=rows,
+        grad_scale={"sum": 1.0, "sqrt": 1 / np.sqrt(n_permutations), "mean": 1 / n_permutations}[grad_scale],
+        rng=rng,
+        **others,
+    )
+
+
+def _is_width(width):
+    return isinstance(width, Integral) and width >= 1

@@ -1,0 +1,174 @@
+"""The hidden representation of a network, as a scikit-learn transformer."""
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ldlrpp.estimators import parameters
+from ldlrpp.estimators.display import DocumentationLink
+from ldlrpp.estimators.ldl import LDLClassifier, LDLRegressor
+from ldlrpp.estimators.parameters import with_parameters
+from ldlrpp.estimators.rpp import RPPClassifier, RPPRegressor
+
+
+class NetworkTransformer(DocumentationLink, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Transformer that fits a network and gives what its last hidden layer makes of the inputs."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the network to data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs. float32 is kept, anything else becomes float64.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            What the network learns, see ``task``; not used by 'reconstruction'.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the loss.
+
+        Returns
+        -------
+        self : object
+            The fitted transformer.
+        """
+        task = self.task
+        if task == "auto":
+            numbers = y is not None and np.issubdtype(np.asarray(y).dtype, np.floating)
+            task = "reconstruction" if y is None else "regression" if numbers else "classification"
+        kinds = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32)}
+        if task == "reconstruction":
+            X = validate_data(self, X, **kinds)
+            y = X.toarray() if issparse(X) else X
+        elif y is None:
+            raise ValueError(f"y must be given with task={task!r}, got None")
+        else:
+            X, y = validate_data(self, X, y, multi_output=True, **kinds)
+        options = {name: value for name, value in self.get_params(deep=False).items() if name != "task"}
+        estimator = self._classifier if task == "classification" else self._regressor
+        if self.warm_start and isinstance(getattr(self, "estimator_", None), estimator):
+            self.estimator_.set_params(**options)
+        else:
+            self.estimator_ = estimator(**options)
+        self.estimator_.fit(X, y, sample_weight)
+        return self
+
+    def transform(self, X):
+        """Outputs of the last hidden layer, after its activation.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+
+        Returns
+        -------
+        hidden : ndarray of shape (n_samples, width)
+            A column for every position of the layer.
+        """
+        check_is_fitted(self)
+        dtype = self.estimator_.network_.dtype
+        X = validate_data(self, X, reset=False, accept_sparse=("csr", "csc"), dtype=dtype, order="C")
+        with self.estimator_._threads():
+            return self.estimator_.network_.hidden(X.tocsr() if issparse(X) else X)
+
+    @property
+    def n_iter_(self):
+        return self.estimator_.n_iter_
+
+    @property
+    def _n_features_out(self):
+        return self.estimator_.network_.layers[-1].n_inputs
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.TRANSFORMER, parameters.NETWORK)
+class LDLTransformer(NetworkTransformer):
+    """Features that a network with less dense layers has learned: the outputs of its last hidden layer.
+
+    The network is that of `LDLClassifier` or `LDLRegressor`; which, and what it learns, ``task`` says.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    estimator_ : LDLClassifier or LDLRegressor
+        The network that was fitted.
+    n_iter_ : int
+        Number of epochs of the last fit.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where ``X`` has string names for all.
+
+    See Also
+    --------
+    RPPTransformer : Few weights, seen through many permutations.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from ldlrpp import LDLTransformer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), LDLTransformer((256,), random_state=0), KNeighborsClassifier())
+    >>> model.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.9
+    True
+    >>> model[-2].get_feature_names_out()[:2]
+    array(['ldltransformer0', 'ldltransformer1'], dtype=object)
+    """
+
+    _classifier, _regressor = LDLClassifier, LDLRegressor
+
+
+@with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.TRANSFORMER, parameters.NETWORK)
+class RPPTransformer(NetworkTransformer):
+    """Features that a network with randomly permuted parameters has learned: the outputs of its last hidden layer.
+
+    The network is that of `RPPClassifier` or `RPPRegressor`; which, and what it learns, ``task`` says.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    estimator_ : RPPClassifier or RPPRegressor
+        The network that was fitted.
+    n_iter_ : int
+        Number of epochs of the last fit.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where ``X`` has string names for all.
+
+    See Also
+    --------
+    LDLTransformer : A butterfly of log2 N stages for every hidden layer.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from ldlrpp import RPPTransformer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), RPPTransformer((200,), random_state=0), KNeighborsClassifier())
+    >>> model.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.9
+    True
+    >>> model[-2].transform(model[:1].transform(X)).shape
+    (1797, 200)
+    """
+
+    _classifier, _regressor = RPPClassifier, RPPRegressor

@@ -1,0 +1,45 @@
+"""Compilation ahead of the first use."""
+
+import itertools
+
+import numpy as np
+
+from ldlrpp.kernels import rpp_permutation
+from ldlrpp.network.layers import LDL, RPP, Dense
+from ldlrpp.network.losses import SquaredError
+from ldlrpp.network.network import Network
+from ldlrpp.network.optimizers import SGD, Adam
+from ldlrpp.network.training import Data, epochs
+
+
+def warmup(dtypes=(np.float32, np.float64)):
+    """Compile all kernels, which otherwise the first call or fit does that wants them.
+
+    Compiled kernels are kept on disk: this is worth its time once for an installation, before a demonstration or when
+    a container is built. It takes some 40 s a dtype, and a quarter of a second where all is compiled.
+
+    Parameters
+    ----------
+    dtypes : sequence of dtypes, default=(numpy.float32, numpy.float64)
+        What the kernels are compiled for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ldlrpp
+    >>> ldlrpp.warmup([np.float32])
+    """
+    rng = np.random.default_rng(0)
+    # a butterfly narrower than a vector, one that is done in one piece and one that is not
+    widths = [2, 64, 2**13]
+    for dtype in dtypes:
+        common = {"rng": rng, "dtype": np.dtype(dtype)}
+        hidden = [LDL(n, width, **common) for n, width in itertools.pairwise([1, *widths])]
+        hidden.append(RPP(widths[-1], 8, n_permutations=2, seed=0, **common))
+        network = Network([*hidden, Dense(8, 1, **common)], "relu")
+        rows = Data(np.zeros((2, 1), dtype), np.zeros((2, 1), dtype))
+        for optimizer in (Adam(learning_rate=0.0), SGD(learning_rate=0.0)):
+            next(epochs(network, SquaredError(), optimizer, rows, rng=rng))
+        network.scores(rows.X)
+    for n_inputs in (2, 2**16 + 1):  # permutations of 16 and of 32 bits
+        rpp_permutation(n_inputs, 1, 1, 0)

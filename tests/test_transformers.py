@@ -1,0 +1,113 @@
+"""Hidden representations as scikit-learn transformers."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.datasets import load_digits, make_friedman1
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge, RidgeClassifier
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ldlrpp import LDLClassifier, LDLRegressor, LDLTransformer, RPPClassifier, RPPRegressor, RPPTransformer
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+TRANSFORMERS = [LDLTransformer, RPPTransformer]
+KINDS = {LDLTransformer: (LDLClassifier, LDLRegressor), RPPTransformer: (RPPClassifier, RPPRegressor)}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return StandardScaler().fit_transform(X).astype(np.float32), y
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
+def test_the_task_follows_from_y(transformer, digits):
+    X, y = digits
+    classifier, regressor = KINDS[transformer]
+    model = transformer((40,), max_iter=2, random_state=0)
+    assert type(model.fit(X, y).estimator_) is classifier
+    assert type(model.fit(X, y.astype(float)).estimator_) is regressor
+    assert type(model.fit(X, y.astype(str)).estimator_) is classifier
+    assert type(model.fit(X).estimator_) is regressor
+    assert model.estimator_.n_outputs_ == 64
+    assert type(clone(model).set_params(task="regression").fit(X, y).estimator_) is regressor
+    assert clone(model).set_params(task="reconstruction").fit(X, y).estimator_.n_outputs_ == 64
+    assert type(clone(model).set_params(task="classification").fit(X, y.astype(float)).estimator_) is classifier
+    for task in ("regression", "classification"):
+        with pytest.raises(ValueError, match=f"y must be given with task='{task}', got None"):
+            clone(model).set_params(task=task).fit(X)
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
+def test_it_gives_the_last_hidden_layer_of_the_estimator(transformer, digits):
+    X, y = digits
+    options = {"max_iter": 2, "activation": "tanh", "random_state": 0}
+    weights = np.linspace(0, 1, len(X))
+    model = transformer((40, 30), **options).fit(X, y, sample_weight=weights)
+    estimator = KINDS[transformer][0]((40, 30), **options).fit(X, y, sample_weight=weights)
+    assert model.estimator_.loss_curve_ == estimator.loss_curve_
+    assert model.n_iter_ == 2
+    z = X
+    for layer in range(2):
+        matrix, bias = estimator.to_dense(layer)
+        z = np.tanh(z @ matrix + bias)
+    hidden = model.transform(X)
+    assert hidden.dtype == np.float32
+    np.testing.assert_allclose(hidden, z, atol=1e-4)
+    # the output layer makes the scores of it
+    matrix, bias = estimator.to_dense(2)
+    np.testing.assert_allclose(hidden @ matrix + bias, estimator.network_.scores(X), atol=1e-4)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).transform(X), hidden)
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
+def test_what_was_learned_helps(transformer, digits):
+    X, y = digits
+    pipeline = make_pipeline(transformer((200,), max_iter=30, random_state=0), RidgeClassifier(10))
+    assert cross_val_score(pipeline, X, y, cv=3).mean() > 0.92
+    X, y = make_friedman1(600, noise=0.3, random_state=0)
+    X, y = StandardScaler().fit_transform(X), (y - y.mean()) / y.std()
+    linear = cross_val_score(Ridge(), X, y, cv=3).mean()
+    hidden = transformer((200,), max_iter=60, random_state=0)
+    assert cross_val_score(make_pipeline(hidden, Ridge(10)), X, y, cv=3).mean() > linear + 0.1
+
+
+def test_reconstruction_learns_the_inputs(digits):
+    X, _ = digits
+    model = LDLTransformer((16,), activation="identity", max_iter=60, learning_rate_init=0.01, random_state=0)
+    assert model.fit(X).estimator_.score(X, X) > 0.55
+    hidden = model.transform(X)
+    sparse = clone(model).fit(csr_array(X))
+    np.testing.assert_allclose(sparse.transform(csr_array(X)), hidden, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
+def test_names_and_data_frames(transformer, digits):
+    pandas = pytest.importorskip("pandas")
+    X, y = digits
+    frame = pandas.DataFrame(X, columns=[f"pixel_{i}" for i in range(64)])
+    model = transformer((20,), max_iter=2, random_state=0).set_output(transform="pandas").fit(frame, y)
+    hidden = model.transform(frame)
+    prefix = transformer.__name__.lower()
+    assert hidden.columns.tolist() == [f"{prefix}{i}" for i in range(20)] == model.get_feature_names_out().tolist()
+    assert model.feature_names_in_.tolist() == frame.columns.tolist()
+    np.testing.assert_array_equal(model.set_output(transform="default").transform(frame), hidden.to_numpy())
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.transform(frame[frame.columns[::-1]])
+    with pytest.raises(NotFittedError):
+        transformer().transform(X)
+
+
+def test_warm_start_goes_on(digits):
+    X, y = digits
+    model = LDLTransformer((32,), max_iter=2, warm_start=True, random_state=0).fit(X, y)
+    estimator = model.estimator_
+    assert model.fit(X, y).estimator_ is estimator
+    assert len(estimator.loss_curve_) == 4
+    assert model.fit(X, y.astype(float)).estimator_ is not estimator
