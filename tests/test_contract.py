@@ -33,19 +33,19 @@ LAYERS = [("ldl", 64), ("rpp", 30, {"bias": "shared"}), ("dense", 20)]
 STOPPING = {"early_stopping": True, "validation_fraction": 0.2}
 SETTINGS = [
     LDLClassifier(),
-    LDLClassifier(solver="lbfgs", max_iter=20),
-    LDLClassifier(**STOPPING),
+    LDLClassifier(32, solver="lbfgs", max_iter=20),
+    LDLClassifier(32, **STOPPING),
     LDLRegressor(),
-    LDLRegressor(solver="adamw", learning_rate="onecycle", loss="huber"),
+    LDLRegressor(32, solver="adamw", learning_rate="onecycle", loss="huber"),
     RPPClassifier(),
-    RPPClassifier(bias="none", permutation="stored", max_iter=20),
+    RPPClassifier(30, bias="none", permutation="stored", max_iter=20),
     RPPRegressor(),
-    RPPRegressor(bias="shared", solver="sgd", max_grad_norm=1.0),
-    RPPRegressor(**STOPPING),
+    RPPRegressor(30, bias="shared", solver="sgd", max_grad_norm=1.0),
+    RPPRegressor(30, **STOPPING),
     MixedClassifier(LAYERS),
     MixedRegressor(LAYERS, solver="sgd", max_grad_norm=1.0),
-    LDLTransformer(),
-    RPPTransformer(task="reconstruction"),
+    LDLTransformer(32),
+    RPPTransformer(30, task="reconstruction"),
 ]
 
 
@@ -87,10 +87,11 @@ def digits():
 @pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor, MixedClassifier, LDLTransformer])
 def test_html_links_to_the_documentation_where_there_is_one(estimator, monkeypatch):
     monkeypatch.setattr(metadata, "metadata", lambda name: email.message_from_string("Name: ldlrpp\n\n"))
-    assert "documentation for" not in estimator()._repr_html_()
+    assert "docs.invalid" not in estimator()._repr_html_()
+    assert estimator()._get_doc_link() == ""
     headers = "Project-URL: Source, https://code.invalid\nProject-URL: Documentation, https://docs.invalid/ldlrpp\n\n"
     monkeypatch.setattr(metadata, "metadata", lambda name: email.message_from_string(headers))
-    assert f'href="https://docs.invalid/ldlrpp#{estimator.__name__}"' in estimator()._repr_html_()
+    assert 'href="https://docs.invalid/ldlrpp"' in estimator()._repr_html_()
 
 
 @pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor, MixedRegressor])

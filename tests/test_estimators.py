@@ -301,7 +301,7 @@ def test_the_scale_of_rpp_gradients(digits):
     [
         (
             RPPClassifier((100, 25), n_permutations=10),
-            "n_permutations must divide every width .* n_permutations=10 and .*25",
+            "hidden_layer_sizes: n_permutations must divide the width 25, got 10",
         ),
         (LDLClassifier((100, 0)), r"hidden_layer_sizes must be integers of 1 or more, got \(100, 0\)"),
         (LDLClassifier((10.5,)), r"hidden_layer_sizes must be integers of 1 or more, got \(10\.5,\)"),

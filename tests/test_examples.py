@@ -16,7 +16,8 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
 @pytest.fixture
-def example(request):
+def example(request, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)  # one takes what another has
     spec = importlib.util.spec_from_file_location(request.param, EXAMPLES / f"{request.param}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -128,3 +129,55 @@ def test_the_widest_layer_checks_its_output(example, monkeypatch):
     monkeypatch.setattr(example, "one_output", lambda *_: 1e6)
     with pytest.raises(SystemExit, match="should be 1000000"):
         example.main()
+
+
+def run(example, monkeypatch, capsys, *arguments):
+    """The lines that a script prints."""
+    monkeypatch.setattr(sys, "argv", ["", *map(str, arguments)])
+    example.main()
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("example", ["pipeline_grid_search"], indirect=True)
+def test_the_grid_search_prints_a_line_for_every_network(example, monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")  # in the processes of the search, which do not inherit the filters
+    head, *lines = run(example, monkeypatch, capsys, "--epochs", 5)
+    assert head.split() == ["widths", "learning", "rate", "accuracy,", "3", "folds", "s", "/", "fit"]
+    accuracies = [float(line.split("±")[0].split()[-1]) for line in lines[:6]]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert accuracies[0] > 0.9
+    assert "450 test images" in lines[7]
+
+
+@pytest.mark.parametrize("example", ["kernels_from_numpy"], indirect=True)
+def test_a_butterfly_learns_the_hadamard_transform(example, monkeypatch, capsys, tmp_path):
+    picture = tmp_path / "picture.png"
+    lines = run(example, monkeypatch, capsys, "--width", 16, "--steps", 300, "--output", picture)
+    assert lines[0] == "160 parameters for a matrix of 256"
+    first, last = (float(line.split()[-1]) for line in (lines[1], lines[-2]))
+    assert first > 1
+    assert last < 1e-5
+    assert matplotlib.image.imread(picture).shape[2] == 4
+
+
+@pytest.mark.parametrize("example", ["stream"], indirect=True)
+def test_a_stream_is_learned_as_it_comes(example, monkeypatch, capsys, tmp_path):
+    picture = tmp_path / "picture.png"
+    lines = run(example, monkeypatch, capsys, "--chunks", 60, "--output", picture)
+    learned, linear, left_alone = (float(line.split()[-1]) for line in lines[1:4])
+    assert learned > 0.7
+    assert max(linear, left_alone) < 0.6
+    assert matplotlib.image.imread(picture).shape[2] == 4
+
+
+@pytest.mark.parametrize("example", ["mixed_networks"], indirect=True)
+@pytest.mark.parametrize("from_a_file", [False, True])
+def test_mixed_networks_are_compared_in_a_table(example, from_a_file, digits, monkeypatch, capsys, tmp_path):
+    images, labels = digits
+    np.savez(tmp_path / "small.npz", x_train=images[:600], y_train=labels[:600])
+    data = ["--data", tmp_path / "small.npz"] if from_a_file else []
+    lines = run(example, monkeypatch, capsys, "--epochs", 3, *data)
+    assert lines[0].startswith("small: 497 training" if from_a_file else "digits: 1347 training")
+    assert [line[:18].strip() for line in lines[3:]] == list(example.NETWORKS)
+    assert lines[4].split()[2:4] == ["88,778", "132,810"]
+    assert all(float(line.split()[-2]) > 0.2 for line in lines[3:])

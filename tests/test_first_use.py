@@ -4,6 +4,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
+from ldlrpp import warmup
+
 COUNT = """
 from numba.core import event
 
@@ -54,7 +59,7 @@ def test_importing_the_package_loads_no_optional_library():
 
 def test_warmup_compiles_all_that_is_used_later(tmp_path):
     cache = {"NUMBA_CACHE_DIR": str(tmp_path)}
-    warmup = "import numpy, ldlrpp; ldlrpp.warmup([numpy.float32]); print(count.n > 10)"
+    warmup = "import numpy, ldlrpp; ldlrpp.warmup(numpy.float32); print(count.n > 10)"
     printed, said = run(COUNT + warmup, **cache)
     assert printed == "True"
     # one line, that says what is happening
@@ -74,10 +79,23 @@ def test_without_a_folder_for_compiled_kernels_they_work_all_the_same(tmp_path):
     assert printed == "(1, 2)"
     assert said.startswith("Compiled kernels cannot be kept, as no folder for them can be written")
     assert said.count("cannot be kept") == 1
+    assert "once for this machine" not in said
     assert not list(tmp_path.iterdir())
+
+
+def test_other_peoples_functions_compile_as_ever(tmp_path):
+    # without a module, as the constructors of Numba's own jitclass
+    code = "import ldlrpp, numba; names = {}; exec('def f(x): return x + 1', names); print(numba.njit(names['f'])(1))"
+    assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == ("2", "")
 
 
 def test_what_is_said_can_be_silenced(tmp_path):
     quiet = "import logging; logging.getLogger('ldlrpp').setLevel('ERROR')\n"
     forward = "from ldlrpp.kernels.elementwise_cpu import relu; import numpy; relu(numpy.ones((1, 1), 'f'))"
     assert run(quiet + forward, NUMBA_CACHE_DIR=str(tmp_path)) == ("", "")
+
+
+@pytest.mark.parametrize("dtypes", [np.int32, "float16", [np.float32, "int8"]])
+def test_warmup_wants_dtypes_that_kernels_have(dtypes):
+    with pytest.raises(ValueError, match=r"dtypes must be float32 or float64, got .*(int|float16)"):
+        warmup(dtypes)

@@ -83,8 +83,8 @@ def test_a_grid_of_networks(digits):
         ([("ldl", 2.5)], "width an integer"),
         ([("ldl", 8, "normal")], "options a dict"),
         ([8], r"hidden_layers\[0\] must be .*, got 8"),
-        ([("rpp", 8, {"k": 4})], r"hidden_layers\[0\]: the options of 'rpp' are n_permutations, .* got k"),
-        ([("dense", 8, {"init": 4})], "the options of 'dense' are none, got init"),
+        ([("rpp", 8, {"k": 4, 2: 3})], r"hidden_layers\[0\]: the options of 'rpp' are 'n_permutations', .* got 'k', 2"),
+        ([("dense", 8, {"init": 4})], "the options of 'dense' are none, got 'init'"),
         ([("rpp", 15)], r"hidden_layers\[0\]: n_permutations must divide the width 15, got 10"),
         ([("rpp", 10, {"bias": "yes"})], r"The 'bias' parameter of hidden_layers\[0\] of MixedRegressor must be"),
         (8, "The 'hidden_layers' parameter of MixedRegressor must be an array-like"),
@@ -98,20 +98,29 @@ def test_errors_name_the_layer(layers, message, digits):
 def test_what_is_built_into_a_network_stays(digits):
     model = MixedClassifier(LAYERS, warm_start=True, max_iter=1).fit(*digits)
     model.set_params(hidden_layers=tuple(LAYERS)).fit(*digits)  # the same
-    with pytest.raises(ValueError, match=r"hidden_layers must stay \[.*'ldl'.*\], what the network has, got \[.*64"):
+    with pytest.raises(
+        ValueError, match=r"hidden_layers must stay \[.*'dense', 20.*, what the network has, got \[.*64"
+    ):
         model.set_params(hidden_layers=[("ldl", 64)]).fit(*digits)
+    layers = [["ldl", 64]]
+    model = MixedClassifier(layers, warm_start=True, max_iter=1).fit(*digits)
+    layers[0][1] = 32
+    with pytest.raises(ValueError, match=r"hidden_layers must stay \[\['ldl', 64\]\], .* got \[\['ldl', 32\]\]"):
+        model.fit(*digits)
 
 
 def test_the_seed_of_the_permutations(digits):
     X, y = digits
-    drawn = RPPClassifier((40, 40), max_iter=1, random_state=0).fit(X, y)
+    options = {"learning_rate_init": 1e-30, "alpha": 0.0, "max_iter": 1, "random_state": 0}
+    drawn = RPPClassifier((40, 40), **options).fit(X, y)
     assert len(set(drawn.seeds_)) == 2
     assert drawn.seeds_ == [int(layer.seed) for layer in drawn.network_.layers[:2]]
-    given = RPPClassifier((40, 40), seed=2**64 - 1, max_iter=1, random_state=0).fit(X, y)
+    given = RPPClassifier((40, 40), seed=2**64 - 1, **options).fit(X, y)
     assert given.seeds_ == [2**64 - 1] * 2
     # weights and everything else are drawn as before
-    hidden = [model.network_.layers[0].parameters["hidden"].shape for model in (drawn, given)]
-    assert hidden[0] == hidden[1]
+    for layer in range(3):
+        for name, array in drawn.layer_weights(layer).items():
+            np.testing.assert_allclose(given.layer_weights(layer)[name], array, atol=1e-20)  # steps of 1e-30
     matrix, _ = given.to_dense(0)
     wide = kernels.rpp_expand(given.layer_weights(0)["hidden"], 10, given.seeds_[0])
     np.testing.assert_allclose(matrix, wide, atol=1e-6)

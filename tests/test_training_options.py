@@ -1,6 +1,7 @@
 """The estimators' options of training: each does what it says."""
 
 import logging
+import warnings
 
 import numba
 import numpy as np
@@ -451,3 +452,35 @@ def test_validation_targets_must_be_like_the_others(digits):
         RPPRegressor(**SMALL).fit(X, two, X_val=X_test, y_val=y_test)
     with pytest.raises(TypeError, match="y must be a dense array"):
         LDLClassifier(**SMALL).fit(X[:100], csr_matrix(np.eye(10, dtype=int)[y[:100]]))
+
+
+@pytest.mark.parametrize("rate", ["cosine", "onecycle"])
+def test_partial_fit_says_when_the_learning_rate_has_come_to_its_end(rate, digits):
+    X, _, y, _ = digits
+    model = LDLRegressor(learning_rate=rate, max_iter=2, **SMALL).partial_fit(X, y).partial_fit(X, y)
+    with pytest.warns(UserWarning, match=f"learning_rate='{rate}' has come to its end after 2 epochs"):
+        model.partial_fit(X, y)
+    model.set_params(max_iter=3).fit(X, y)  # begins anew
+    with pytest.warns(UserWarning, match="after 3 epochs"):
+        model.partial_fit(X, y)
+
+
+def test_classes_too_rare_for_strata(digits, caplog):
+    X, _, y, _ = digits
+    y = np.where(np.arange(len(y)) == 5, 77, y)
+    with caplog.at_level(logging.INFO, "ldlrpp"):
+        model = LDLClassifier(early_stopping=True, max_iter=2, **SMALL).fit(X, y)
+    assert "Validation samples are not stratified" in caplog.text
+    assert 77 in model.classes_
+    assert len(model.validation_scores_) == 2
+
+
+def test_warnings_point_to_the_line_of_the_user(digits):
+    X, _, y, _ = digits
+    model = LDLRegressor(batch_size=5000, learning_rate="cosine", max_iter=1, **SMALL)
+    for fit in (model.fit, model.partial_fit, clone(model).set_params(learning_rate="constant").fit):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fit(X, y)
+        assert caught
+        assert {warning.filename for warning in caught} == {__file__}

@@ -110,4 +110,36 @@ def test_warm_start_goes_on(digits):
     estimator = model.estimator_
     assert model.fit(X, y).estimator_ is estimator
     assert len(estimator.loss_curve_) == 4
-    assert model.fit(X, y.astype(float)).estimator_ is not estimator
+    with pytest.raises(ValueError, match="X has 10 features, but LDLTransformer is expecting 64"):
+        model.fit(X[:, :10], y)
+    for other in (y.astype(float), None):
+        with pytest.raises(ValueError, match="task must stay 'classification', what the network has learned, got 're"):
+            model.fit(X, other)
+    assert model.transform(X).shape == (len(X), 32)
+
+
+def test_a_fit_that_fails_leaves_what_was_there(digits):
+    X, y = digits
+    model = RPPTransformer((15,), max_iter=1)
+    with pytest.raises(ValueError, match="n_permutations must divide the width 15"):
+        model.fit(X, y)
+    with pytest.raises(NotFittedError):
+        model.transform(X)
+    hidden = model.set_params(hidden_layer_sizes=20).fit(X, y).transform(X)
+    with pytest.raises(ValueError, match="n_permutations"):
+        model.set_params(hidden_layer_sizes=15).fit(X, y)
+    np.testing.assert_array_equal(model.transform(X), hidden)
+
+
+def test_one_feature_is_reconstructed(digits):
+    X, _ = digits
+    assert LDLTransformer((8,), max_iter=1).fit_transform(X[:, 2:3]).shape == (len(X), 8)
+
+
+def test_n_jobs_is_that_of_the_transformer(digits, monkeypatch):
+    X, y = digits
+    model = LDLTransformer((8,), max_iter=1).fit(X, y)
+    seen = []
+    monkeypatch.setattr("numba.set_num_threads", seen.append)
+    model.set_params(n_jobs=1).transform(X)
+    assert seen[0] == 1

@@ -1,5 +1,6 @@
 """What the estimators share: validation, fit, partial_fit and predict around a `ldlrpp.network.Network`."""
 
+import copy
 import logging
 import warnings
 from abc import ABC, abstractmethod
@@ -19,14 +20,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ldlrpp.estimators.display import DocumentationLink
 from ldlrpp.estimators.layers import build
+from ldlrpp.estimators.parameters import LDL, RPP
 from ldlrpp.network import SGD, Adam, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
 _logger = logging.getLogger("ldlrpp")
 # Parameters that are built into a network: they must stay where one is trained further.
-_STRUCTURE = (
-    "activation", "loss", "huber_delta", "init", "input_expansion",
-    "n_permutations", "seed", "bias", "permutation", "share_columns", "grad_scale",
-)  # fmt: skip
+_STRUCTURE = ("activation", "loss", "huber_delta", *LDL, *RPP)
 
 
 def _takes_steps(self):
@@ -105,7 +104,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         context.call_on_fit_task_begin(**task)
         self._best_parameters, self._n_no_improvement = None, 0
         try:
-            with self._threads():
+            with threads(self.n_jobs):
                 train = self._fit_lbfgs if self.solver == "lbfgs" else self._fit_epochs
                 train(data, validation, context, task)
         except KeyboardInterrupt:
@@ -122,7 +121,13 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         _, _, data = self._start(X, y, sample_weight, reset=not hasattr(self, "network_"), classes=classes, new=False)
-        with self._threads():
+        if self._schedule.ended:
+            warnings.warn(
+                f"learning_rate={self.learning_rate!r} has come to its end after {self._schedule.n_epochs} epochs: "
+                "further training changes next to nothing. max_iter is the number of epochs that it is made for.",
+                stacklevel=4,
+            )
+        with threads(self.n_jobs):
             loss = next(self._epochs(data))
         self._end_epoch(loss, len(data))
         self._note_loss()
@@ -140,7 +145,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
             )
         # what is compared, and what is shown
         structure = {name: (getattr(self, name),) * 2 for name in _STRUCTURE if hasattr(self, name)}
-        structure[self._layers_parameter] = described, getattr(self, self._layers_parameter)
+        structure[self._layers_parameter] = described, copy.deepcopy(getattr(self, self._layers_parameter))
         if not reset:
             for name, (value, shown) in self._structure.items():
                 if structure[name][0] != value:
@@ -223,6 +228,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
             if classes is None:
                 raise
             # a class of one sample, or more classes than validation samples
+            self._say("Validation samples are not stratified: some classes have too few samples.")
             train, held_out = train_test_split(np.arange(len(data)), **split)
         if len(held_out) < 2:
             raise ValueError(
@@ -249,7 +255,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
     def _epochs(self, data):
         batch_size = min(200, len(data)) if self.batch_size == "auto" else self.batch_size
         if batch_size > len(data):
-            warnings.warn(f"batch_size={batch_size} is larger than the {len(data)} samples; it is cut.", stacklevel=4)
+            warnings.warn(f"batch_size={batch_size} is larger than the {len(data)} samples; it is cut.", stacklevel=5)
         return epochs(
             self.network_,
             self._loss,
@@ -284,7 +290,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
             warnings.warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
 
     def _fit_lbfgs(self, data, validation, context, task):
@@ -370,7 +376,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         weights : dict of str to ndarray
             Copies of the arrays by name: 'weights', 'scale' and 'bias' of a butterfly (`ldlrpp.kernels.ldl_forward`),
             'hidden' and 'bias' of an RPP layer (`ldlrpp.kernels.rpp_forward`), 'weights' (n_outputs, n_inputs) and
-            'bias' of the output layer.
+            'bias' of a dense layer.
         """
         check_is_fitted(self)
         return {name: array.copy() for name, array in self.network_.layers[layer].parameters.items()}
@@ -399,19 +405,6 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
     def _dtype(self):
         return self.network_.dtype
 
-    @contextmanager
-    def _threads(self):
-        """``n_jobs`` threads for the kernels, put back whatever happens."""
-        if self.n_jobs in (None, -1):
-            yield
-            return
-        before = numba.get_num_threads()
-        numba.set_num_threads(min(self.n_jobs, numba.config.NUMBA_NUM_THREADS))
-        try:
-            yield
-        finally:
-            numba.set_num_threads(before)
-
     def _fitted_attributes(self):
         """What makes a clone a fitted estimator, for callbacks."""
         return {
@@ -439,13 +432,27 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         """The network's scores (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, accept_sparse=("csr", "csc"), dtype=self._dtype, order="C")
-        with self._threads():
+        with threads(self.n_jobs):
             return self.network_.scores(X.tocsr() if issparse(X) else X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+@contextmanager
+def threads(n_jobs):
+    """``n_jobs`` threads for the kernels, put back whatever happens."""
+    if n_jobs in (None, -1):
+        yield
+        return
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(n_jobs, numba.config.NUMBA_NUM_THREADS))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def partial_fit_available(method):

@@ -123,4 +123,4 @@ class DocumentationLink:
         except metadata.PackageNotFoundError:  # run from a folder that was not installed
             lines = []
         addresses = dict(line.split(", ", 1) for line in lines)
-        return f"{addresses['Documentation']}#{{estimator_name}}" if "Documentation" in addresses else ""
+        return addresses.get("Documentation", "")

@@ -23,13 +23,7 @@ class _UniformLayers:
         if not all(map(_is_width, widths)):
             raise ValueError(f"hidden_layer_sizes must be integers of 1 or more, got {sizes!r}")
         options = {name: getattr(self, name) for name in LAYERS[self._kind]}
-        k = options.get("n_permutations", 1)
-        if any(width % k for width in widths):
-            raise ValueError(
-                "n_permutations must divide every width of hidden_layer_sizes, "
-                f"got n_permutations={k} and hidden_layer_sizes={sizes!r}"
-            )
-        return [(self._kind, int(width), options) for width in widths]
+        return [_described("hidden_layer_sizes", self._kind, width, options) for width in widths]
 
 
 class LDLLayers(_UniformLayers):
@@ -64,15 +58,13 @@ class MixedLayers:
         known = LAYERS[kind]
         if unknown := set(options) - set(known):
             raise ValueError(
-                f"{name}: the options of {kind!r} are {', '.join(known) or 'none'}, got {', '.join(sorted(unknown))}"
+                f"{name}: the options of {kind!r} are {', '.join(map(repr, known)) or 'none'}, "
+                f"got {', '.join(sorted(map(repr, unknown)))}"
             )
         constraints = {option: parameter.constraints for option, parameter in known.items()}
         validate_parameter_constraints(constraints, options, f"{name} of {type(self).__name__}")
-        options = {option: parameter.default for option, parameter in known.items()} | options
-        k = options.get("n_permutations", 1)
-        if width % k:
-            raise ValueError(f"{name}: n_permutations must divide the width {width}, got {k}")
-        return kind, int(width), options
+        defaults = {option: parameter.default for option, parameter in known.items()}
+        return _described(name, kind, width, {**defaults, **options})
 
 
 def build(described, n_inputs, *, activation, rng, dtype):
@@ -111,6 +103,13 @@ def _rpp(m, width, shared, *, n_permutations, seed, permutation, share_columns, 
         rng=rng,
         **others,
     )
+
+
+def _described(name, kind, width, options):
+    k = options.get("n_permutations", 1)
+    if width % k:
+        raise ValueError(f"{name}: n_permutations must divide the width {width}, got {k}")
+    return kind, int(width), options
 
 
 def _is_width(width):

@@ -54,8 +54,8 @@ NETWORK = {
     ),
     "alpha": _of(
         0.0001, [_real(0)], "float",
-        "Strength of the L2 penalty, on the weights of the output layer and the hidden weights of RPP; butterflies are "
-        "not decayed.",
+        "Strength of the L2 penalty, on the weights of dense layers, the output layer among them, and the hidden "
+        "weights of RPP; butterflies are not decayed.",
     ),
     "weight_decay": _of(0.01, [_real(0)], "float", "Decoupled weight decay of 'adamw', on the same weights."),
     "batch_size": _of(
@@ -99,8 +99,9 @@ NETWORK = {
     "nesterovs_momentum": _of(True, ["boolean"], "bool", "Whether 'sgd' uses Nesterov's momentum."),
     "early_stopping": _of(
         False, ["boolean"], "bool",
-        "Whether training ends when the score of validation samples (those given to `fit`, or a part of the training "
-        "samples, stratified by class) does not improve, the best weights being restored.",
+        "Whether training ends when the score of validation samples does not improve, the best weights being restored. "
+        "They are those given to `fit`, where it takes any, or a part of the training samples, stratified by class if "
+        "no class is too rare for that.",
     ),
     "validation_fraction": _of(
         0.1, [_real(0, 1, "neither")], "float", "Part of the training samples that early stopping sets aside."
@@ -141,7 +142,7 @@ TRANSFORMER = {
         ("auto", "classification", "regression", "reconstruction"),
         "What the network learns: the classes or the numbers in ``y``, or, without it, to give its inputs back. 'auto' "
         "is 'reconstruction' where `fit` gets no ``y``, 'regression' where that holds floating-point numbers, and "
-        "'classification' otherwise.",
+        "'classification' otherwise: counts, if they are integers, want 'regression'.",
     ),
 }  # fmt: skip
 
@@ -162,7 +163,8 @@ RPP = {
     ),
     "seed": _of(
         None, [Interval(Integral, 0, 2**64, closed="left"), None], "int or None",
-        "Seed of the permutations; None draws one for every layer from ``random_state``.",
+        "Seed of the permutations; None draws one for every layer from ``random_state``. A number is that of all "
+        "layers: those of as many inputs then have the same permutations.",
     ),
     "bias": _one_of(
         "full",
@@ -252,7 +254,7 @@ ATTRIBUTES = """
 def with_parameters(*tables):
     """Class decorator: a constructor, constraints and the docstring's section of the parameters in ``tables``.
 
-    All but the first, ``hidden_layer_sizes``, are keyword-only. ``{parameters}`` in the docstring is replaced,
+    All but the first, the hidden layers, are keyword-only. ``{parameters}`` in the docstring is replaced,
     and ``{attributes}``.
     """
     parameters = {name: parameter for table in tables for name, parameter in table.items()}

@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ldlrpp.estimators import parameters
+from ldlrpp.estimators.base import threads
 from ldlrpp.estimators.display import DocumentationLink
 from ldlrpp.estimators.ldl import LDLClassifier, LDLRegressor
 from ldlrpp.estimators.parameters import with_parameters
@@ -37,21 +38,22 @@ class NetworkTransformer(DocumentationLink, ClassNamePrefixFeaturesOutMixin, Tra
         if task == "auto":
             numbers = y is not None and np.issubdtype(np.asarray(y).dtype, np.floating)
             task = "reconstruction" if y is None else "regression" if numbers else "classification"
-        kinds = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32)}
+        warm = self.warm_start and hasattr(self, "estimator_")
+        if warm and task != self._task:
+            raise ValueError(f"task must stay {self._task!r}, what the network has learned, got {task!r}")
+        checks = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32), "reset": not warm}
         if task == "reconstruction":
-            X = validate_data(self, X, **kinds)
+            X = validate_data(self, X, **checks)
             y = X.toarray() if issparse(X) else X
+            y = y.ravel() if y.shape[1] == 1 else y
         elif y is None:
             raise ValueError(f"y must be given with task={task!r}, got None")
         else:
-            X, y = validate_data(self, X, y, multi_output=True, **kinds)
+            X, y = validate_data(self, X, y, multi_output=True, **checks)
         options = {name: value for name, value in self.get_params(deep=False).items() if name != "task"}
-        estimator = self._classifier if task == "classification" else self._regressor
-        if self.warm_start and isinstance(getattr(self, "estimator_", None), estimator):
-            self.estimator_.set_params(**options)
-        else:
-            self.estimator_ = estimator(**options)
-        self.estimator_.fit(X, y, sample_weight)
+        kind = self._classifier if task == "classification" else self._regressor
+        estimator = self.estimator_.set_params(**options) if warm else kind(**options)
+        self.estimator_, self._task = estimator.fit(X, y, sample_weight), task
         return self
 
     def transform(self, X):
@@ -67,10 +69,10 @@ class NetworkTransformer(DocumentationLink, ClassNamePrefixFeaturesOutMixin, Tra
         hidden : ndarray of shape (n_samples, width)
             A column for every position of the layer.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "estimator_")
         dtype = self.estimator_.network_.dtype
         X = validate_data(self, X, reset=False, accept_sparse=("csr", "csc"), dtype=dtype, order="C")
-        with self.estimator_._threads():
+        with threads(self.n_jobs):
             return self.estimator_.network_.hidden(X.tocsr() if issparse(X) else X)
 
     @property

@@ -1,20 +1,18 @@
 """How kernels are compiled: once, kept on disk where a folder can be written, and with a word to the user."""
 
-import functools
 import logging
 
 import numba
 from numba.core import event
 
 _logger = logging.getLogger("ldlrpp")
+_said = set()
 
 
-@functools.cache
-def _warn_of_no_cache():
-    _logger.warning(
-        "Compiled kernels cannot be kept, as no folder for them can be written: every process compiles its own. "
-        "The environment variable NUMBA_CACHE_DIR names another folder."
-    )
+def _say_once(message):
+    if message not in _said:
+        _said.add(message)
+        _logger.warning(message)
 
 
 def njit(*, cache, **options):
@@ -26,7 +24,10 @@ def njit(*, cache, **options):
         except RuntimeError as error:
             if "cannot cache function" not in str(error):
                 raise
-            _warn_of_no_cache()
+            _say_once(
+                "Compiled kernels cannot be kept, as no folder for them can be written: every process compiles its "
+                "own. The environment variable NUMBA_CACHE_DIR names another folder."
+            )
             return numba.njit(**options)(function)
 
     return decorate
@@ -35,12 +36,10 @@ def njit(*, cache, **options):
 class _Announcement(event.Listener):
     """Tells, once, that the package's kernels are being compiled."""
 
-    told = False
-
     def on_start(self, event):
-        if not self.told and event.data["dispatcher"].py_func.__module__.startswith("ldlrpp."):
-            self.told = True
-            _logger.warning(
+        # a function made by exec may have no module
+        if (event.data["dispatcher"].py_func.__module__ or "").startswith("ldlrpp.") and not _said:
+            _say_once(
                 "Compiling kernels, once for this machine: some 10 s for LDL, as much for RPP, and again for another "
                 "dtype. ldlrpp.warmup() does it ahead."
             )

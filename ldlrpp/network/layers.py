@@ -25,8 +25,8 @@ import numpy as np
 from ldlrpp.kernels import dense_cpu, ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
 from ldlrpp.kernels.threads import single_threaded_blas
 
-# Standard deviation of initial weights · √fan-in, by the activation that follows: what keeps the variance of relu and
-# identity layers, and roughly that of tanh.
+# What the standard deviation of initial weights is multiplied by, for the activation that follows: keeps the variance
+# of relu and identity layers, and roughly that of tanh.
 GAINS = {"identity": 1.0, "logistic": 1.0, "tanh": 5 / 3, "relu": np.sqrt(2.0)}
 
 
@@ -47,7 +47,7 @@ class _Layer:
 
 
 class Dense(_Layer):
-    """``y = x @ weights.T + bias``, weights of shape (n_outputs, n_inputs), Glorot-uniform at first."""
+    """``y = x @ weights.T + bias``, weights of shape (n_outputs, n_inputs), at first Glorot-uniform times the gain."""
 
     decayed = ("weights",)
 

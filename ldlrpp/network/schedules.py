@@ -44,6 +44,11 @@ class Schedule:
             return self.initial * (_LAST + (1 - _LAST) * _half_cosine((progress - _RISE) / (1 - _RISE)))
         return self.initial / self._divisor
 
+    @property
+    def ended(self):
+        """Whether the rate has come to its end, where it has one."""
+        return self.kind in ("cosine", "onecycle") and self._n_epochs_done >= self.n_epochs
+
     def end_epoch(self, n_samples):
         """Take note of an epoch of so many samples."""
         self._n_epochs_done += 1

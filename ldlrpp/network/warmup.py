@@ -13,27 +13,36 @@ from ldlrpp.network.training import Data, epochs
 
 
 def warmup(dtypes=(np.float32, np.float64)):
-    """Compile all kernels, which otherwise the first call or fit does that wants them.
+    """Compile the kernels, which otherwise the first call or fit does that wants them.
 
-    Compiled kernels are kept on disk: this is worth its time once for an installation, before a demonstration or when
-    a container is built. It takes some 40 s a dtype, and a quarter of a second where all is compiled.
+    Compiled kernels are kept on disk: this is worth its time once for an installation, before a demonstration or when a
+    container is built. It takes some 40 s a dtype, and a quarter of a second where all is compiled. Read-only arrays,
+    such as memory-mapped files, are not covered: Numba compiles for them when they come.
 
     Parameters
     ----------
-    dtypes : sequence of dtypes, default=(numpy.float32, numpy.float64)
+    dtypes : dtype or sequence of dtypes, default=(numpy.float32, numpy.float64)
         What the kernels are compiled for.
+
+    Raises
+    ------
+    ValueError
+        If a dtype is not float32 or float64.
 
     Examples
     --------
     >>> import numpy as np
     >>> import ldlrpp
-    >>> ldlrpp.warmup([np.float32])
+    >>> ldlrpp.warmup(np.float32)
     """
+    dtypes = [np.dtype(dtype) for dtype in (dtypes if isinstance(dtypes, list | tuple) else [dtypes])]
+    if any(dtype not in (np.float32, np.float64) for dtype in dtypes):
+        raise ValueError(f"dtypes must be float32 or float64, got {', '.join(map(str, dtypes))}")
     rng = np.random.default_rng(0)
     # a butterfly narrower than a vector, one that is done in one piece and one that is not
     widths = [2, 64, 2**13]
     for dtype in dtypes:
-        common = {"rng": rng, "dtype": np.dtype(dtype)}
+        common = {"rng": rng, "dtype": dtype}
         hidden = [LDL(n, width, **common) for n, width in itertools.pairwise([1, *widths])]
         hidden.append(RPP(widths[-1], 8, n_permutations=2, seed=0, **common))
         network = Network([*hidden, Dense(8, 1, **common)], "relu")

@@ -1,0 +1,129 @@
+"""Accuracy beside dense networks, linear models and boosted trees: python benchmarks/accuracy.py --data FILE...
+
+Four of scikit-learn's data sets, and every FILE that examples/fashion_mnist_rpp.py takes with --data. All networks have
+two hidden layers, their default parameters and the same number of epochs; a quarter of the data, or a file's own test
+images, is for testing. Seeds change initial weights, the order of samples and the split; a file's split stays. Scores
+are accuracies, R² for diabetes, mean ± standard deviation over the seeds; seconds are the median of the fits.
+"""
+
+import argparse
+import time
+import warnings
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from common import load
+from sklearn.base import is_classifier
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.preprocessing import StandardScaler
+
+from ldlrpp import LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor, kernels, warmup
+
+TABLES = {"digits": load_digits, "breast cancer": load_breast_cancer, "wine": load_wine, "diabetes": load_diabetes}
+LDL_WIDTHS, RPP_WIDTHS = (1024, 1024), (1000, 1000)
+
+
+def table(loader, seed):
+    """Training and test data, every feature (of a regression the target as well) to mean 0 and variance 1."""
+    X, y = loader(return_X_y=True)
+    regression = loader is load_diabetes
+    X_train, X_test, y_train, y_test = train_test_split(
+        X.astype(np.float32), y, stratify=None if regression else y, random_state=seed
+    )
+    scaler = StandardScaler().fit(X_train)
+    if regression:
+        mean, deviation = y_train.mean(), y_train.std()
+        y_train, y_test = (y_train - mean) / deviation, (y_test - mean) / deviation
+    return scaler.transform(X_train), y_train, scaler.transform(X_test), y_test
+
+
+def images(file):
+    name, X_train, y_train, X_test, y_test = load(file)
+    mean = X_train.mean()
+    return name, (X_train - mean, y_train, X_test - mean, y_test)
+
+
+def narrow_width(n_inputs, n_outputs, n_parameters):
+    """Width of the two dense hidden layers of a network with about that many parameters."""
+    b = n_inputs + n_outputs + 2
+    return max(1, round((np.sqrt(b * b + 4 * (n_parameters - n_outputs)) - b) / 2))
+
+
+def models(n_inputs, n_outputs, regression, epochs, seed):
+    """What is compared, by name."""
+    ldl, rpp, mlp, trees = (
+        (LDLRegressor, RPPRegressor, MLPRegressor, HistGradientBoostingRegressor)
+        if regression
+        else (LDLClassifier, RPPClassifier, MLPClassifier, HistGradientBoostingClassifier)
+    )
+    options = {"max_iter": epochs, "n_iter_no_change": epochs, "random_state": seed}
+    butterflies = (1 << (max(pair) - 1).bit_length() for pair in pairwise([n_inputs, *LDL_WIDTHS]))
+    size = sum(map(kernels.ldl_n_parameters, butterflies)) + (LDL_WIDTHS[-1] + 1) * n_outputs
+    width = narrow_width(n_inputs, n_outputs, size)
+    return {
+        f"LDL {LDL_WIDTHS}": ldl(LDL_WIDTHS, **options),
+        f"RPP {RPP_WIDTHS}, k = 10": rpp(RPP_WIDTHS, n_permutations=10, **options),
+        f"RPP {RPP_WIDTHS}, k = 100": rpp(RPP_WIDTHS, n_permutations=100, **options),
+        f"dense {LDL_WIDTHS}": mlp(hidden_layer_sizes=LDL_WIDTHS, **options),
+        "dense, as many parameters as LDL": mlp(hidden_layer_sizes=(width, width), **options),
+        "ridge regression" if regression else "logistic regression": (
+            Ridge() if regression else LogisticRegression(max_iter=200)
+        ),
+        "HistGradientBoosting": trees(random_state=seed),
+    }
+
+
+def n_parameters(model):
+    if hasattr(model, "n_parameters_"):
+        return f"{model.n_parameters_:,}"
+    if hasattr(model, "coefs_"):
+        return f"{sum(a.size for a in model.coefs_ + model.intercepts_):,}"
+    return f"{model.coef_.size + np.size(model.intercept_):,}" if hasattr(model, "coef_") else "–"
+
+
+def compare(name, split, seeds):
+    """Print the table of a data set; ``split`` gives the data of a seed."""
+    results = {}
+    for seed in range(seeds):
+        X_train, y_train, X_test, y_test = split(seed)
+        epochs = 100 if len(X_train) < 2000 else 30 if len(X_train) < 10_000 else 10
+        regression = np.issubdtype(np.asarray(y_train).dtype, np.floating)
+        n_outputs = 1 if regression or len(np.unique(y_train)) == 2 else len(np.unique(y_train))
+        for label, model in models(X_train.shape[1], n_outputs, regression, epochs, seed).items():
+            start = time.perf_counter()
+            model.fit(X_train, y_train)
+            seconds = time.perf_counter() - start
+            scores, times, _ = results.setdefault(label, ([], [], n_parameters(model)))
+            scores.append(model.score(X_test, y_test))
+            times.append(seconds)
+    score = "accuracy" if is_classifier(model) else "R²"
+    print(f"\n{name}: {len(X_train)} + {len(X_test)} samples of {X_train.shape[1]} features, {epochs} epochs\n")
+    print(f"| model | test {score} | parameters | s |\n|---|---|---|---|")
+    for label, (scores, times, size) in results.items():
+        print(
+            f"| {label} | {np.mean(scores):.4f} ± {np.std(scores):.4f} | {size} | {np.median(times):.1f} |", flush=True
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, nargs="*", default=[])
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted, not waited out
+    warmup(np.float32)
+    for name, loader in TABLES.items():
+        compare(name, lambda seed, loader=loader: table(loader, seed), options.seeds)
+    for file in options.data:
+        name, data = images(file)
+        compare(name, lambda seed, data=data: data, options.seeds)
+
+
+if __name__ == "__main__":
+    main()
