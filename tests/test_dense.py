@@ -7,9 +7,9 @@ import reference
 from ldlrpp.kernels import dense_cpu
 from ldlrpp.kernels.threads import single_threaded_blas
 
-# Parts of a product are 32 rows and 128 columns at least: one part, parts that are whole, and parts that are cut.
-SHAPES = [(1, 1), (1, 10), (2, 1), (3, 7), (64, 33), (127, 129), (128, 128), (300, 257), (2100, 40), (40, 2100)]
-BATCHES = [0, 1, 15, 17, 32, 33, 515]
+# Parts of a product are 100 rows and 128 columns at least: one part, parts that are whole, and parts that are cut.
+SHAPES = [(1, 1), (1, 10), (2, 1), (3, 7), (64, 33), (127, 129), (128, 128), (300, 257), (4100, 40), (40, 2100)]
+BATCHES = [0, 1, 15, 17, 200, 515]
 
 
 def arrays(batch, n_inputs, n_outputs, dtype):

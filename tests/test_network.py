@@ -14,6 +14,7 @@ from sklearn.metrics import mean_poisson_deviance
 from threadpoolctl import threadpool_info
 
 from ldlrpp import kernels
+from ldlrpp.kernels.elementwise_cpu import take_rows, widen
 from ldlrpp.kernels.threads import single_threaded_blas
 from ldlrpp.network import (
     LDL,
@@ -466,3 +467,22 @@ def test_rpp_scales_the_gradient_of_its_hidden_matrix_alone(grad_scale):
     np.testing.assert_array_equal(grad_x, expected[0])
     np.testing.assert_array_equal(gradients["hidden"], grad_scale * expected[1])
     np.testing.assert_allclose(gradients["bias"], expected[2])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("batch", [0, 1, 15, 17])
+@pytest.mark.parametrize("n", [1, 2, 7, 64, 65])
+def test_rows_are_taken_and_widened(n, batch, dtype, threads):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, n)).astype(dtype)
+    x.flags.writeable = False
+    rows = rng.integers(40, size=batch)
+    taken = np.full((batch, n), np.nan, dtype)
+    take_rows(x, rows, taken)
+    np.testing.assert_array_equal(taken, x[rows])
+    for width in (n, n + 1, 2 * n, 3 * n + 1):
+        wide = np.full((batch, width), np.nan, dtype)
+        widen(taken, True, wide)
+        np.testing.assert_array_equal(wide, np.tile(taken, 4)[:, :width])
+        widen(taken, False, wide)
+        np.testing.assert_array_equal(wide, np.pad(taken, [(0, 0), (0, width - n)]))

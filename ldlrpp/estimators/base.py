@@ -4,9 +4,7 @@ import copy
 import logging
 import warnings
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 
-import numba
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, _fit_context
@@ -21,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ldlrpp.estimators.display import DocumentationLink
 from ldlrpp.estimators.layers import build
 from ldlrpp.estimators.parameters import LDL, RPP
+from ldlrpp.kernels.threads import kernel_threads
 from ldlrpp.network import SGD, Adam, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
 _logger = logging.getLogger("ldlrpp")
@@ -104,7 +103,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         context.call_on_fit_task_begin(**task)
         self._best_parameters, self._n_no_improvement = None, 0
         try:
-            with threads(self.n_jobs):
+            with kernel_threads(self.n_jobs):
                 train = self._fit_lbfgs if self.solver == "lbfgs" else self._fit_epochs
                 train(data, validation, context, task)
         except KeyboardInterrupt:
@@ -127,7 +126,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
                 "further training changes next to nothing. max_iter is the number of epochs that it is made for.",
                 stacklevel=4,
             )
-        with threads(self.n_jobs):
+        with kernel_threads(self.n_jobs):
             loss = next(self._epochs(data))
         self._end_epoch(loss, len(data))
         self._note_loss()
@@ -432,27 +431,13 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         """The network's scores (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, accept_sparse=("csr", "csc"), dtype=self._dtype, order="C")
-        with threads(self.n_jobs):
+        with kernel_threads(self.n_jobs):
             return self.network_.scores(X.tocsr() if issparse(X) else X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-@contextmanager
-def threads(n_jobs):
-    """``n_jobs`` threads for the kernels, put back whatever happens."""
-    if n_jobs in (None, -1):
-        yield
-        return
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(n_jobs, numba.config.NUMBA_NUM_THREADS))
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
 
 
 def partial_fit_available(method):

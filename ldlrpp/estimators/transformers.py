@@ -6,11 +6,11 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ldlrpp.estimators import parameters
-from ldlrpp.estimators.base import threads
 from ldlrpp.estimators.display import DocumentationLink
 from ldlrpp.estimators.ldl import LDLClassifier, LDLRegressor
 from ldlrpp.estimators.parameters import with_parameters
 from ldlrpp.estimators.rpp import RPPClassifier, RPPRegressor
+from ldlrpp.kernels.threads import kernel_threads
 
 
 class NetworkTransformer(DocumentationLink, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -72,7 +72,7 @@ class NetworkTransformer(DocumentationLink, ClassNamePrefixFeaturesOutMixin, Tra
         check_is_fitted(self, "estimator_")
         dtype = self.estimator_.network_.dtype
         X = validate_data(self, X, reset=False, accept_sparse=("csr", "csc"), dtype=dtype, order="C")
-        with threads(self.n_jobs):
+        with kernel_threads(self.n_jobs):
             return self.estimator_.network_.hidden(X.tocsr() if issparse(X) else X)
 
     @property

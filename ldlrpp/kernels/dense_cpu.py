@@ -10,20 +10,19 @@ from numba import prange
 from ldlrpp.kernels.blas import gemm, gemm_address
 from ldlrpp.kernels.compiling import njit
 
-# Parts that there should be of a product, for the threads to share, and what they have at least: BLAS packs the rows
-# of one factor for every part.
+# Parts of a product at most, for the threads to share, and what each has at least: BLAS packs a factor for every part
+# ((200, 1024) by (1024, 64) takes 0.19 ms on two cores in parts of 100 rows, in parts of 50 as long as on one, 0.30).
 _PARTS = 16
-_LEAST_ROWS = 32
+_LEAST_ROWS = 100
 _LEAST_COLUMNS = 128
 
 
 @njit(cache=True)
 def _cut(n_rows, n_columns):
     """Rows and columns of a part of a product of that shape: columns are cut first, whose packing costs less."""
-    columns = max(_LEAST_COLUMNS, (n_columns + _PARTS - 1) // _PARTS)
-    n_blocks = max(1, (n_columns + columns - 1) // columns)
-    rows = max(_LEAST_ROWS, (n_rows * n_blocks + _PARTS - 1) // _PARTS)
-    return rows, columns
+    n_blocks = max(1, min(_PARTS, n_columns // _LEAST_COLUMNS))
+    n_chunks = max(1, min(_PARTS // n_blocks, n_rows // _LEAST_ROWS))
+    return max(1, (n_rows + n_chunks - 1) // n_chunks), max(1, (n_columns + n_blocks - 1) // n_blocks)
 
 
 @njit(cache=True)

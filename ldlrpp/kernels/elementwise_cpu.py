@@ -1,4 +1,4 @@
-"""Passes over whole arrays, one each, on all threads: a step of an optimiser, relu and its derivative.
+"""Passes over whole arrays, one each, on all threads: a step of an optimiser, relu and its derivative, copies.
 
 Arrays are flat where a function does not say otherwise. Numbers are cast to the dtype of the arrays: a Python float
 would make float32 arithmetic float64.
@@ -66,3 +66,24 @@ def relu_backward(grad, y):
     for r in prange(grad.shape[0]):
         for i in range(grad.shape[1]):
             grad[r, i] = grad[r, i] if y[r, i] > 0 else grad.dtype.type(0)
+
+
+@njit(parallel=True, cache=True)
+def take_rows(x, rows, out):
+    """``out = x[rows]``: x (n_rows, width), rows (batch,) integers from 0 to n_rows − 1, out (batch, width)."""
+    for r in prange(len(rows)):
+        out[r] = x[rows[r]]
+
+
+@njit(parallel=True, cache=True)
+def widen(x, repeated, out):
+    """Every row of x (batch, n) again and again to the width of out (batch, width), or once, with zeros behind it."""
+    n, width = x.shape[1], out.shape[1]
+    for r in prange(len(x)):
+        out[r, :n] = x[r]
+        if repeated:
+            for start in range(n, width, n):
+                stop = min(start + n, width)
+                out[r, start:stop] = x[r, : stop - start]
+        else:
+            out[r, n:] = 0

@@ -1,9 +1,10 @@
-"""Who works when: one kernel of a process at a time, and one pool of threads."""
+"""Who works when: one kernel of a process at a time, on so many threads, and one pool of threads."""
 
 import functools
 import threading
 from contextlib import contextmanager
 
+import numba
 from threadpoolctl import ThreadpoolController
 
 #: Held while a kernel runs. A kernel keeps all cores busy, so Python threads gain nothing by running two at once; and
@@ -28,3 +29,17 @@ def single_threaded_blas():
     """
     with kernel_lock, _controller().limit(limits=1, user_api="blas"):
         yield
+
+
+@contextmanager
+def kernel_threads(n_threads):
+    """Let kernels have ``n_threads`` inside the ``with`` block, None and -1 being all; put back whatever happens."""
+    if n_threads in (None, -1):
+        yield
+        return
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

@@ -22,7 +22,7 @@ A layer keeps nothing of a batch but scratch memory: the caller owns inputs, out
 
 import numpy as np
 
-from ldlrpp.kernels import dense_cpu, ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
+from ldlrpp.kernels import dense_cpu, elementwise_cpu, ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
 from ldlrpp.kernels.threads import single_threaded_blas
 
 # What the standard deviation of initial weights is multiplied by, for the activation that follows: keeps the variance
@@ -121,13 +121,7 @@ class LDL(_Layer):
         if self.n_inputs == self.width:
             return x
         wide = self._scratch("input", len(x))
-        wide[:, : self.n_inputs] = x
-        if self.expansion == "pad":
-            wide[:, self.n_inputs :] = 0
-            return wide
-        for start in range(self.n_inputs, self.width, self.n_inputs):
-            copy = wide[:, start : start + self.n_inputs]
-            copy[...] = x[:, : copy.shape[1]]
+        elementwise_cpu.widen(x, self.expansion == "repeat", wide)
         return wide
 
     def _scratch(self, name, batch):

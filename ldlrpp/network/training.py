@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
+from ldlrpp.kernels import memory
+from ldlrpp.kernels.elementwise_cpu import take_rows
 from ldlrpp.network.network import dense_rows
 
 # Rows whose gradients L-BFGS adds up at a time.
@@ -32,10 +34,13 @@ class Data:
     def __len__(self):
         return self.X.shape[0]
 
-    def rows(self, rows):
-        """Inputs, as an array, targets and weights of some rows."""
-        weights = None if self.weights is None else self.weights[rows]
-        return dense_rows(self.X[rows]), self.targets[rows], weights
+    def rows(self, rows, x=None):
+        """Inputs, as an array, targets and weights of some rows; inputs that are copied are written to ``x``."""
+        if x is None or not isinstance(self.X, np.ndarray):
+            x = dense_rows(self.X[rows])
+        else:
+            take_rows(self.X, rows, x)
+        return x, self.targets[rows], None if self.weights is None else self.weights[rows]
 
 
 def epochs(
@@ -84,13 +89,15 @@ def epochs(
         order = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
         total = 0.0
         for start in range(0, n_samples, batch_size):
-            x, targets, weights = data.rows(order[start : start + batch_size])
-            batch = len(x)
+            rows = order[start : start + batch_size]
+            batch = len(rows)
             if batch not in buffers:
-                buffers[batch] = network.empty_outputs(batch), network.empty_outputs(batch)
-            outputs, grad_outputs = buffers[batch]
+                inputs = memory.empty((batch, network.layers[0].n_inputs), network.dtype)
+                buffers[batch] = inputs, network.empty_outputs(batch), network.empty_outputs(batch)
+            inputs, outputs, grad_outputs = buffers[batch]
             masks = _masks(outputs[:-1], dropout, rng) if dropout else None
             with network.threads():
+                x, targets, weights = data.rows(rows, inputs)
                 scores = network.forward(x, outputs, masks)
                 value, grad_scores = loss.value_and_gradient(scores, targets, weights)
                 network.backward(grad_scores, x, outputs, grad_outputs, gradients, masks)
