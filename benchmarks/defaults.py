@@ -22,6 +22,10 @@ from ldlrpp.network import LDL
 LDL_VARIANTS = {
     "the defaults": {},
     **{f"learning_rate_init={rate}": {"learning_rate_init": rate} for rate in (0.0005, 0.002, 0.004, 0.01)},
+    **{
+        f"learning_rate='{kind}', learning_rate_init=0.004": {"learning_rate": kind, "learning_rate_init": 0.004}
+        for kind in ("cosine", "onecycle")
+    },
     "init='normal'": {"init": "normal"},
     "input_expansion='pad'": {"input_expansion": "pad"},
     "1 layer": {"hidden_layer_sizes": LDL_WIDTHS[:1]},

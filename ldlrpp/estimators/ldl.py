@@ -28,6 +28,12 @@ class LDLClassifier(LDLLayers, NetworkClassifier):
     LDLRegressor : The same network for regression.
     RPPClassifier : Few weights, seen through many permutations.
 
+    Notes
+    -----
+    Butterflies gain from a learning rate that falls to zero: with ``learning_rate='cosine'``,
+    ``learning_rate_init=0.004`` and as many epochs (``max_iter``) as there is time for, two layers of 1024 reach 0.977
+    on MNIST in ten epochs instead of 0.970. It is not the default, because `partial_fit` on a stream has no last epoch.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
