@@ -2,9 +2,9 @@
 
 Four of scikit-learn's data sets, and every FILE that examples/fashion_mnist_rpp.py takes with --data. All networks have
 two hidden layers, the same number of epochs and, but for one that says so, their default parameters; a quarter of the
-data, or a file's own test images, is for testing. Seeds change initial weights, the order of samples and the split; a
-file's split stays. Scores are accuracies, R² for diabetes, mean ± standard deviation over the seeds; seconds are the
-median of the fits. Models that are no networks are fitted once where there are more than 10,000 samples.
+data is for testing; of a file its test images, or a sixth. Seeds change initial weights, the order of samples and the
+split; a file's split stays. Scores are accuracies, R² for diabetes, mean ± standard deviation over the seeds; seconds
+are the median of the fits. Models that are no networks are fitted once where there are more than 10,000 samples.
 """
 
 import argparse

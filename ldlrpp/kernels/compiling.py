@@ -40,7 +40,7 @@ class _Announcement(event.Listener):
         # a function made by exec may have no module
         if (event.data["dispatcher"].py_func.__module__ or "").startswith("ldlrpp.") and not _said:
             _say_once(
-                "Compiling kernels, once for this machine: some 10 s for LDL, as much for RPP, and again for another "
+                "Compiling kernels, once for this machine: 10 to 20 s for LDL, 8 for RPP, and again for another "
                 "dtype. ldlrpp.warmup() does it ahead."
             )
 
