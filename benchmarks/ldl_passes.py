@@ -10,7 +10,16 @@ import numba
 import numpy as np
 from common import best
 
-from ldlrpp.kernels import ldl_passes
+from ldlrpp.kernels.addresses import call
+from ldlrpp.kernels.ldl_passes import (
+    FINISH,
+    FINISH_BACKWARD,
+    PASS2,
+    PASS2_BACKWARD,
+    PASS4,
+    PASS4_BACKWARD,
+    backward_passes,
+)
 from ldlrpp.kernels.vectors import add, lanes, load, multiply_add, store, zeros
 
 
@@ -29,26 +38,28 @@ def arithmetic(array, n):
 
 
 @numba.njit
-def run(name, times, n_lines, rows, z, grad, weights, grads, at):
+def run(passes, name, times, n_lines, rows, z, grad, weights, grads, at):
     width = n_lines * lanes(z)
     n_lanes = lanes(z)
     for _ in range(times):
         if name == 0:
-            ldl_passes.pass4(z, at, grad, at, weights, 0, n_lanes, n_lines // 4, n_lines, 1, rows, width, 0)
+            call(passes[PASS4], z, at, grad, at, weights, 0, n_lanes, n_lines // 4, n_lines, 1, rows, width, 0)
         elif name == 1:
-            ldl_passes.pass2(z, at, grad, at, weights, 0, n_lanes, n_lines // 2, n_lines, 1, rows, width, 0)
+            call(passes[PASS2], z, at, grad, at, weights, 0, n_lanes, n_lines // 2, n_lines, 1, rows, width, 0)
         elif name == 2:
-            ldl_passes.finish(z, at, grad, at, weights, 0, weights, weights, 0, n_lines, rows, width)
+            call(passes[FINISH], z, at, grad, at, weights, 0, weights, weights, 0, n_lines, rows, width)
         elif name == 3:
-            ldl_passes.pass4_backward(
-                z, at, grad, at, grad, at, weights, grads, 0, n_lanes, n_lines // 4, n_lines, 1, rows, width
-            )
+            call(
+                passes[PASS4_BACKWARD], z, at, grad, at, grad, at, weights, grads, 0, n_lanes, n_lines // 4, n_lines, 1,
+                rows, width,
+            )  # fmt: skip
         elif name == 4:
-            ldl_passes.pass2_backward(
-                z, at, grad, at, grad, at, weights, grads, 0, n_lanes, n_lines // 2, n_lines, 1, rows, width
-            )
+            call(
+                passes[PASS2_BACKWARD], z, at, grad, at, grad, at, weights, grads, 0, n_lanes, n_lines // 2, n_lines, 1,
+                rows, width,
+            )  # fmt: skip
         else:
-            ldl_passes.finish_backward(z, at, grad, at, grad, at, weights, grads, 0, n_lines, rows, width)
+            call(passes[FINISH_BACKWARD], z, at, grad, at, grad, at, weights, grads, 0, n_lines, rows, width)
 
 
 #: Name, stages, vector operations of a line and stage.
@@ -71,6 +82,7 @@ def aligned(size, offset=0):
 
 def main():
     rng = np.random.default_rng(0)
+    passes = backward_passes(np.dtype(np.float32))
     operation = best(lambda: arithmetic(np.full(16, 0.5, np.float32), 100_000), 30) / 1_200_000
     print(f"A multiply-add of a vector: {1e9 * operation:.3f} ns\n")
     print(f"{'':16}{'lines × rows':>14}{'ns / line and stage':>21}{'/ arithmetic':>14}{'/ arithmetic, unaligned':>25}")
@@ -85,7 +97,7 @@ def main():
                 weights, grads = (aligned(10 * n_lines * 16, offset) for _ in range(2))
                 weights[: n_lines * 16] = 1
                 times = 2**19 // (n_lines * rows * n_stages)
-                seconds = best(lambda: run(k, times, n_lines, rows, z, grad, weights, grads, at), 30)  # noqa: B023
+                seconds = best(lambda: run(passes, k, times, n_lines, rows, z, grad, weights, grads, at), 30)  # noqa: B023
                 units.append(seconds / (times * n_lines * rows * n_stages))
             print(
                 f"{name:16}{n_lines:>8} × {rows:<3}{1e9 * units[0]:>21.3f}{units[0] / operation / operations:>14.2f}"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ldlrpp import kernels
 from ldlrpp.kernels import ldl_cpu, ldl_plain
+from ldlrpp.kernels.ldl_passes import backward_passes, forward_passes
 from ldlrpp.kernels.ldl_tiles import block_forward
 
 # below a vector, one vector, one to several passes of one and two stages, in one piece and in top and bottom stages
@@ -330,23 +331,24 @@ def test_index_arithmetic_past_2_to_the_31(tmp_path):
     flat = {name: array.reshape(-1) for name, array in long.items()}
     flat_weights = weights.reshape(-1)
     grads = np.empty_like(flat_weights), np.empty_like(scale), np.empty_like(bias)
+    forward, backward = forward_passes(x.dtype), backward_passes(x.dtype)
     for block in (width, width // 4):
         y, grad_x = flat["y"], flat["grad_x"]
         if block < width:
-            ldl_cpu._forward_top(flat["x"], flat_weights, y, width, first, batch, 8, block, 2)
+            ldl_cpu._forward_top(forward, flat["x"], flat_weights, y, width, first, batch, 8, block, 2)
             grad_x[-x.size :] = y[-x.size :]
-            ldl_cpu._forward_blocks(y, flat_weights, scale, bias, y, first, batch, 8, block)
+            ldl_cpu._forward_blocks(forward, y, flat_weights, scale, bias, y, first, batch, 8, block)
             for array in grads:
                 array[:] = 0
             ldl_cpu._backward_blocks(
-                flat["grad_y"], grad_x, flat_weights, scale, grad_x, *grads, first, batch, 8, block, 1
+                backward, flat["grad_y"], grad_x, flat_weights, scale, grad_x, *grads, first, batch, 8, block, 1
             )
-            ldl_cpu._backward_top(flat["x"], flat_weights, grad_x, grads[0], width, first, batch, 8, block, 2)
+            ldl_cpu._backward_top(backward, flat["x"], flat_weights, grad_x, grads[0], width, first, batch, 8, block, 2)
             check_backward(
                 grad_y, x, weights, scale, (long["grad_x"][first:], grads[0].reshape(weights.shape), *grads[1:])
             )
         else:
-            ldl_cpu._forward_blocks(flat["x"], flat_weights, scale, bias, y, first, batch, 8, block)
+            ldl_cpu._forward_blocks(forward, flat["x"], flat_weights, scale, bias, y, first, batch, 8, block)
         check_forward(x, weights, scale, bias, long["y"][first:])
         long["y"][first:] = 0
 
@@ -365,9 +367,9 @@ def test_weights_past_2_to_the_31(tmp_path):
     y = np.zeros_like(x)
 
     @numba.njit
-    def last_block(src, dst, weights, scale, bias, size):
+    def last_block(passes, src, dst, weights, scale, bias, size):
         for r in range(3):
-            block_forward(src, dst, r * size, weights, scale, bias, len(scale) - size, size, 1, len(scale))
+            block_forward(passes, src, dst, r * size, weights, scale, bias, len(scale) - size, size, 1, len(scale))
 
-    last_block(x.reshape(-1), y.reshape(-1), file.reshape(-1), wide_scale, wide_bias, size)
+    last_block(forward_passes(x.dtype), x.reshape(-1), y.reshape(-1), file.reshape(-1), wide_scale, wide_bias, size)
     check_forward(x, weights, scale, bias, y)

@@ -31,8 +31,8 @@ import numpy as np
 from numba import get_num_threads, prange
 
 from ldlrpp.kernels import ldl_plain
-from ldlrpp.kernels.compiling import njit
-from ldlrpp.kernels.ldl_passes import clear
+from ldlrpp.kernels.compiling import helper, njit
+from ldlrpp.kernels.ldl_passes import FORWARD, backward_passes, clear, forward_passes
 from ldlrpp.kernels.ldl_tiles import (
     block_backward,
     block_forward,
@@ -75,78 +75,115 @@ _PARTS = 16
 _PART_ROWS = 64
 # Below this many multiplications a parallel region (some 10 µs) costs more than it saves.
 _SERIAL = 2**17
+# Sums of a task, where partial sums are added up.
+_SUM = 2**13
 
 
 # --- The kernels -----------------------------------------------------------------------------------------------------
-# Each works on rows ``first … first + batch − 1``, and is compiled when it is first wanted. Arrays are flat.
+# Each works on rows ``first … first + batch − 1``, and is compiled when it is first wanted. Arrays are flat; ``passes``
+# are the addresses of `forward_passes` or `backward_passes`.
 
 
 @njit(cache=True)
-def _forward_few(x, weights, scale, bias, out, chunk):
+def _forward_few(passes, x, weights, scale, bias, out, chunk):
     batch, width = x.shape
     # flattened here, where it costs nothing: one row of 1024 takes 1.5 µs
     src, flat_weights, dst = x.reshape(-1), weights.reshape(-1), out.reshape(-1)
     for row in range(0, batch, chunk):
-        block_forward(src, dst, row * width, flat_weights, scale, bias, 0, width, min(chunk, batch - row), width)
+        block_forward(
+            passes, src, dst, row * width, flat_weights, scale, bias, 0, width, min(chunk, batch - row), width
+        )
 
 
 @njit(parallel=True, cache=True)
-def _forward_blocks(src, weights, scale, bias, dst, first, batch, chunk, block):
+def _forward_blocks(passes, src, weights, scale, bias, dst, first, batch, chunk, block):
     width = len(scale)
     n_blocks = width // block
     for task in prange((batch + chunk - 1) // chunk * n_blocks):
         row = task // n_blocks * chunk
         position = task % n_blocks * block
         base = (first + row) * width + position
-        block_forward(src, dst, base, weights, scale, bias, position, block, min(chunk, batch - row), width)
+        block_forward(passes, src, dst, base, weights, scale, bias, position, block, min(chunk, batch - row), width)
 
 
 @njit(parallel=True, cache=True)
-def _forward_top(src, weights, dst, width, first, batch, chunk, block, lines):
+def _forward_top(passes, src, weights, dst, width, first, batch, chunk, block, lines):
     n_tasks = block // (lanes(src) * lines)
     for task in prange((batch + chunk - 1) // chunk * n_tasks):
         row = task // n_tasks * chunk
         base = (first + row) * width
         top_forward(
-            src, dst, base, weights, task % n_tasks * lines, lines, width // block, min(chunk, batch - row), width
-        )
+            passes, src, dst, base, weights, task % n_tasks * lines, lines, width // block, min(chunk, batch - row),
+            width,
+        )  # fmt: skip
+
+
+@helper
+def _backward_part(
+    passes, grad_y, z, weights, scale, grad_z, grads, grad_weights, grad_scale, grad_bias, first, stop, chunk, block,
+    position, put,
+):  # fmt: skip
+    """A block of rows ``first … stop − 1``; sums of gradients are left in ``grads`` and, if so, ``put`` in place."""
+    width = len(scale)
+    copies = copied_parameters(passes, weights, scale, position, block, width)
+    clear(grads)
+    for row in range(first, stop, chunk):
+        base = row * width + position
+        block_backward(passes, grad_y, z, grad_z, base, copies, grads, block, min(chunk, stop - row), width)
+    if put:
+        put_gradients(passes, grads, grad_weights, grad_scale, grad_bias, position, block, first == 0)
 
 
 @njit(parallel=True, cache=True)
 def _backward_blocks(
-    grad_y, z, weights, scale, grad_z, grad_weights, grad_scale, grad_bias, first, batch, chunk, block, n_parts
+    passes, grad_y, z, weights, scale, grad_z, grad_weights, grad_scale, grad_bias, first, batch, chunk, block, n_parts
 ):
-    width = len(scale)
-    n_blocks = width // block
+    n_blocks = len(scale) // block
     size = size_of_gradients(block, lanes(z))
     # the partial sums of parts; with one part, the sums of blocks, which need not be there together
     partial = empty(n_parts * size if n_parts > 1 else 0, z)
     for task in prange(n_parts * n_blocks):
         part, position = task // n_blocks, task % n_blocks * block
-        copies = copied_parameters(weights, scale, position, block, width)
         grads = partial[part * size : (part + 1) * size] if n_parts > 1 else empty(size, z)
-        clear(grads)
-        stop = (part + 1) * batch // n_parts
-        for row in range(part * batch // n_parts, stop, chunk):
-            base = (first + row) * width + position
-            block_backward(grad_y, z, grad_z, base, copies, grads, block, min(chunk, stop - row), width)
-        if n_parts == 1:
-            put_gradients(grads, grad_weights, grad_scale, grad_bias, position, block, first == 0)
-    if n_parts > 1:
-        for i in prange(size):
-            for part in range(1, n_parts):
-                partial[i] += partial[part * size + i]
-        put_gradients(partial, grad_weights, grad_scale, grad_bias, np.intp(0), width, first == 0)
+        start, stop = first + part * batch // n_parts, first + (part + 1) * batch // n_parts
+        _backward_part(
+            passes, grad_y, z, weights, scale, grad_z, grads, grad_weights, grad_scale, grad_bias, start, stop, chunk,
+            block, position, n_parts == 1,
+        )  # fmt: skip
+    return partial
+
+
+@helper
+def _sum_parts(partial, n_parts, start, stop):
+    """Add the other parts' sums to those of the first, in order."""
+    size = len(partial) // n_parts
+    for part in range(1, n_parts):
+        for i in range(start, stop):
+            partial[i] += partial[part * size + i]
 
 
 @njit(parallel=True, cache=True)
-def _backward_top(x, weights, grad_x, grad_weights, width, first, batch, chunk, block, lines):
+def _sum_many_parts(partial, n_parts):
+    size = len(partial) // n_parts
+    for start in prange((size + _SUM - 1) // _SUM):
+        _sum_parts(partial, n_parts, start * _SUM, min((start + 1) * _SUM, size))
+
+
+@njit(cache=True)
+def _put_sums(passes, partial, n_parts, grad_weights, grad_scale, grad_bias):
+    _sum_parts(partial, n_parts, 0, len(partial) // n_parts)
+    put_gradients(passes, partial, grad_weights, grad_scale, grad_bias, np.intp(0), len(grad_scale), True)
+
+
+@njit(parallel=True, cache=True)
+def _backward_top(passes, x, weights, grad_x, grad_weights, width, first, batch, chunk, block, lines):
     for task in prange(block // (lanes(x) * lines)):
         line = task * lines
         n_blocks = width // block
         top_backward(
-            x, grad_x, first * width, weights, grad_weights, line, lines, n_blocks, batch, chunk, width, first == 0
-        )
+            passes, x, grad_x, first * width, weights, grad_weights, line, lines, n_blocks, batch, chunk, width, first
+            == 0,
+        )  # fmt: skip
 
 
 # --- What runs when: changes no bit of a row -------------------------------------------------------------------------
@@ -186,19 +223,20 @@ def forward(x, weights, scale, bias, out):
     if _narrow(x):
         ldl_plain.forward(x, weights, scale, bias, out)
         return
+    passes = forward_passes(x.dtype)
     batch, width = x.shape
     chunk = _chunk(_ROWS, width)
     if width <= _BLOCK and batch * weights.size < _SERIAL:
-        _forward_few(x, weights, scale, bias, out, chunk)
+        _forward_few(passes, x, weights, scale, bias, out, chunk)
         return
     src, weights, dst = x.reshape(-1), weights.reshape(-1), out.reshape(-1)
     if width <= _BLOCK or (width <= _ROW_BLOCK and batch >= chunk * get_num_threads()):
-        _forward_blocks(src, weights, scale, bias, dst, 0, batch, chunk, width)
+        _forward_blocks(passes, src, weights, scale, bias, dst, 0, batch, chunk, width)
     else:
         chunk, block, lines = _plan(x, _WIDE_ROWS, _BLOCK, _TILE_POSITIONS)
         for first, rows in _groups(batch, chunk, width):
-            _forward_top(src, weights, dst, width, first, rows, chunk, block, lines)
-            _forward_blocks(dst, weights, scale, bias, dst, first, rows, chunk, block)
+            _forward_top(passes, src, weights, dst, width, first, rows, chunk, block, lines)
+            _forward_blocks(passes, dst, weights, scale, bias, dst, first, rows, chunk, block)
 
 
 def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias):
@@ -210,6 +248,7 @@ def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_b
     if _narrow(x):
         ldl_plain.backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias)
         return
+    passes = backward_passes(x.dtype)
     batch, width = x.shape
     src, weights, dst, grad_weights = x.reshape(-1), weights.reshape(-1), grad_x.reshape(-1), grad_weights.reshape(-1)
     grad_y = grad_y.reshape(-1)
@@ -217,12 +256,17 @@ def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_b
     if width <= _BACKWARD_BLOCK:
         n_parts = max(1, min(_PARTS, batch // _PART_ROWS))
         chunk = _chunk(_BACKWARD_ROWS, width)
-        _backward_blocks(grad_y, src, weights, scale, dst, *grads, 0, batch, chunk, width, n_parts)
+        partial = _backward_blocks(passes, grad_y, src, weights, scale, dst, *grads, 0, batch, chunk, width, n_parts)
+        if len(partial) >= _SERIAL:
+            _sum_many_parts(partial, n_parts)
+            n_parts = 1
+        if len(partial):
+            _put_sums(passes, partial, n_parts, *grads)
         return
     # Tasks own positions and take all rows in order: gradients are summed in place. grad_x holds the result of the top
     # stages until the blocks replace it by their gradient.
     chunk, block, lines = _plan(x, _BACKWARD_ROWS, _BACKWARD_BLOCK // 2, _BACKWARD_TILE_POSITIONS)
     for first, rows in _groups(batch, _BACKWARD_GROUP_ROWS, width):
-        _forward_top(src, weights, dst, width, first, rows, chunk, block, lines)
-        _backward_blocks(grad_y, dst, weights, scale, dst, *grads, first, rows, chunk, block, 1)
-        _backward_top(src, weights, dst, grad_weights, width, first, rows, chunk, block, lines)
+        _forward_top(passes[: len(FORWARD)], src, weights, dst, width, first, rows, chunk, block, lines)
+        _backward_blocks(passes, grad_y, dst, weights, scale, dst, *grads, first, rows, chunk, block, 1)
+        _backward_top(passes, src, weights, dst, grad_weights, width, first, rows, chunk, block, lines)

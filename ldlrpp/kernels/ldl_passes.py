@@ -4,10 +4,14 @@ Arrays are flat. A *place* in one is (base, line, inner, row): line l of the til
 lines, and of these line j of row r is at base + l·line + j·inner + r·row. Weights of stage s, line (l, j) are at
 w + l·w_line + j·lanes, its own, and ``width`` further on, those for the line that it is mixed with; stage s + 1 is
 2·width further on.
+
+Every pass is compiled once, and called by its address (`ldlrpp.kernels.addresses`).
 """
 
-from numba import njit
+import functools
 
+from ldlrpp.kernels.addresses import Array, ByAddress, Place, Size
+from ldlrpp.kernels.compiling import helper
 from ldlrpp.kernels.vectors import (
     add,
     lanes,
@@ -24,12 +28,12 @@ from ldlrpp.kernels.vectors import (
 # Lines that are asked for ahead of time where rows are read from or written to memory.
 AHEAD = 3
 
-# Compiled into the kernels that call them, and nowhere else.
-helper = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
-
-@helper
-def pass4(src, src_at, dst, dst_at, weights, w, w_line, quarter, n_lines, inner, rows, width, ahead):
+@ByAddress
+def pass4(
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, quarter: Size, n_lines:
+    Size, inner: Size, rows: Size, width: Size, ahead: Size,
+):  # fmt: skip
     """Two stages, of distances 2·quarter and quarter lines, from ``src`` to ``dst``."""
     n_lanes = lanes(src)
     s_base, s_line, s_inner, s_row = src_at
@@ -73,8 +77,11 @@ def _add_to(array, index, vector):
     store(array, index, add(load(array, index), vector))
 
 
-@helper
-def pass4_backward(z, z_at, src, src_at, dst, dst_at, weights, grads, w, w_line, quarter, n_lines, inner, rows, width):
+@ByAddress
+def pass4_backward(
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
+    w_line: Size, quarter: Size, n_lines: Size, inner: Size, rows: Size, width: Size,
+):  # fmt: skip
     """The transpose of `pass4` at input ``z``: gradients from ``src`` to ``dst``, the weights' added to ``grads``."""
     n_lanes = lanes(z)
     z_base, z_line, z_inner, z_row = z_at
@@ -146,8 +153,11 @@ def pass4_backward(z, z_at, src, src_at, dst, dst_at, weights, grads, w, w_line,
                 _add_to(grads, w3 + 3 * width, grad_d3)
 
 
-@helper
-def pass2(src, src_at, dst, dst_at, weights, w, w_line, half, n_lines, inner, rows, width, ahead):
+@ByAddress
+def pass2(
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, half: Size, n_lines:
+    Size, inner: Size, rows: Size, width: Size, ahead: Size,
+):  # fmt: skip
     """One stage, of distance half lines, from ``src`` to ``dst``."""
     n_lanes = lanes(src)
     s_base, s_line, s_inner, s_row = src_at
@@ -170,8 +180,11 @@ def pass2(src, src_at, dst, dst_at, weights, w, w_line, half, n_lines, inner, ro
                     store(dst, d + half * d_line, multiply_add(b1, z0, multiply(a1, z1)))
 
 
-@helper
-def pass2_backward(z, z_at, src, src_at, dst, dst_at, weights, grads, w, w_line, half, n_lines, inner, rows, width):
+@ByAddress
+def pass2_backward(
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
+    w_line: Size, half: Size, n_lines: Size, inner: Size, rows: Size, width: Size,
+):  # fmt: skip
     """The transpose of `pass2` at input ``z``: gradients from ``src`` to ``dst``, the weights' added to ``grads``."""
     n_lanes = lanes(z)
     z_base, z_line, z_inner, z_row = z_at
@@ -206,8 +219,11 @@ def pass2_backward(z, z_at, src, src_at, dst, dst_at, weights, grads, w, w_line,
 # These take the lines of a block in order: their places have no inner lines.
 
 
-@helper
-def finish(src, src_at, dst, dst_at, weights, w, scale, bias, position, n_lines, rows, width):
+@ByAddress
+def finish(
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, scale: Array, bias: Array, position:
+    Size, n_lines: Size, rows: Size, width: Size,
+):  # fmt: skip
     """The stages inside a line, of distances 8 (if it has 16 lanes), 4, 2 and 1, then scale and bias."""
     n_lanes = lanes(src)
     s_base, s_line, _, s_row = src_at
@@ -234,8 +250,11 @@ def finish(src, src_at, dst, dst_at, weights, w, scale, bias, position, n_lines,
             store(dst, d, multiply_add(factor, z, shift))
 
 
-@helper
-def finish_backward(z, z_at, src, src_at, dst, dst_at, weights, grads, w, n_lines, rows, width):
+@ByAddress
+def finish_backward(
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
+    n_lines: Size, rows: Size, width: Size,
+):  # fmt: skip
     """The transpose of `finish` at input ``z``, from ``src`` to ``dst``; gradients of the parameters are added to.
 
     The scale follows the last weights, ``width`` further on, and in ``grads`` the bias's gradient the scale's.
@@ -291,8 +310,8 @@ def finish_backward(z, z_at, src, src_at, dst, dst_at, weights, grads, w, n_line
         _add_to(grads, i + 7 * width, sum_bias)
 
 
-@helper
-def copy(src, src_at, dst, dst_at, n_lines, inner, rows):
+@ByAddress
+def copy(src: Array, src_at: Place, dst: Array, dst_at: Place, n_lines: Size, inner: Size, rows: Size):
     """Copy lines row by row, in runs of ``inner``, asking for those two runs ahead."""
     s_base, s_line, s_inner, s_row = src_at
     d_base, d_line, d_inner, d_row = dst_at
@@ -306,19 +325,20 @@ def copy(src, src_at, dst, dst_at, n_lines, inner, rows):
                 store(dst, d + j * d_inner, load(src, s + j * s_inner))
 
 
-@helper
-def put(src, src_at, dst, dst_at, n_lines, inner, rows, fresh):
+@ByAddress
+def put(src: Array, src_at: Place, dst: Array, dst_at: Place, n_lines: Size, inner: Size, rows: Size, fresh: Size):
     """Store sums where they are ``fresh``, else add them to what is there."""
-    if fresh:
-        copy(src, src_at, dst, dst_at, n_lines, inner, rows)
-        return
     s_base, s_line, s_inner, s_row = src_at
     d_base, d_line, d_inner, d_row = dst_at
     for r in range(rows):
         for line in range(n_lines):
             for j in range(inner):
                 s = s_base + line * s_line + j * s_inner + r * s_row
-                _add_to(dst, d_base + line * d_line + j * d_inner + r * d_row, load(src, s))
+                d = d_base + line * d_line + j * d_inner + r * d_row
+                if fresh:
+                    store(dst, d, load(src, s))
+                else:
+                    _add_to(dst, d, load(src, s))
 
 
 @helper
@@ -326,3 +346,21 @@ def clear(array):
     """Set whole vectors to zero."""
     for i in range(0, len(array), lanes(array)):
         store(array, i, zeros(array))
+
+
+#: The passes of `forward_passes` and, all of them, of `backward_passes`, by their place in those tuples.
+FORWARD = pass4, pass2, finish, copy
+BACKWARD = *FORWARD, pass4_backward, pass2_backward, finish_backward, put
+PASS4, PASS2, FINISH, COPY, PASS4_BACKWARD, PASS2_BACKWARD, FINISH_BACKWARD, PUT = range(8)
+
+
+@functools.cache
+def forward_passes(dtype):
+    """Addresses of the passes that forward kernels call."""
+    return tuple(function.address(dtype) for function in FORWARD)
+
+
+@functools.cache
+def backward_passes(dtype):
+    """Addresses of all passes."""
+    return tuple(function.address(dtype) for function in BACKWARD)

@@ -8,18 +8,19 @@ of two apart, all in a few sets of the L1 cache, and perhaps across the boundari
 
 import numpy as np
 
+from ldlrpp.kernels.addresses import call
+from ldlrpp.kernels.compiling import helper
 from ldlrpp.kernels.ldl_passes import (
     AHEAD,
+    COPY,
+    FINISH,
+    FINISH_BACKWARD,
+    PASS2,
+    PASS2_BACKWARD,
+    PASS4,
+    PASS4_BACKWARD,
+    PUT,
     clear,
-    copy,
-    finish,
-    finish_backward,
-    helper,
-    pass2,
-    pass2_backward,
-    pass4,
-    pass4_backward,
-    put,
 )
 from ldlrpp.kernels.vectors import empty, lanes
 
@@ -81,8 +82,9 @@ def _first_stage(n_stages, k):
 
 @helper
 def _mix(
-    src, src_at, tiles, t_step, dst, dst_at, weights, w, w_line, n_stages, n_passes, n_lines, inner, rows, width, ahead
-):
+    passes, src, src_at, tiles, t_step, dst, dst_at, weights, w, w_line, n_stages, n_passes, n_lines, inner, rows,
+    width, ahead,
+):  # fmt: skip
     """The first ``n_passes`` of all passes of ``n_stages`` stages on ``n_lines`` lines."""
     n_lanes = lanes(src)
     for k in range(n_passes):
@@ -96,32 +98,20 @@ def _mix(
         if k == _n_passes(n_stages) - 1:
             o, o_at = dst, dst_at
         if k == 0 and n_stages % 2:
-            pass2(y, y_at, o, o_at, weights, w_stage, w_line, n_lines >> 1, n_lines, inner, rows, width, near)
+            call(
+                passes[PASS2], y, y_at, o, o_at, weights, w_stage, w_line, n_lines >> 1, n_lines, inner, rows, width,
+                near,
+            )  # fmt: skip
         else:
             quarter = n_lines >> (stage + 2)
-            pass4(y, y_at, o, o_at, weights, w_stage, w_line, quarter, n_lines, inner, rows, width, near)
+            call(passes[PASS4], y, y_at, o, o_at, weights, w_stage, w_line, quarter, n_lines, inner, rows, width, near)
 
 
 @helper
 def _mix_backward(
-    z,
-    z_at,
-    tiles,
-    t_step,
-    src,
-    src_at,
-    tile,
-    dst,
-    dst_at,
-    weights,
-    grads,
-    w_line,
-    n_stages,
-    n_lines,
-    inner,
-    rows,
-    width,
-):
+    passes, z, z_at, tiles, t_step, src, src_at, tile, dst, dst_at, weights, grads, w_line, n_stages, n_lines, inner,
+    rows, width,
+):  # fmt: skip
     """The transpose of `_mix`, whose results are in ``tiles``: gradients from ``src`` by way of ``tile`` to ``dst``."""
     n_lanes = lanes(tile)
     for k in range(_n_passes(n_stages) - 1, -1, -1):
@@ -135,19 +125,23 @@ def _mix_backward(
         if k == 0:
             y, y_at, o, o_at = z, z_at, dst, dst_at
         if k == 0 and n_stages % 2:
-            pass2_backward(
-                y, y_at, g, g_at, o, o_at, weights, grads, w, w_line, n_lines >> 1, n_lines, inner, rows, width
-            )
+            call(
+                passes[PASS2_BACKWARD], y, y_at, g, g_at, o, o_at, weights, grads, w, w_line, n_lines >> 1, n_lines,
+                inner, rows, width,
+            )  # fmt: skip
         else:
             quarter = n_lines >> (stage + 2)
-            pass4_backward(y, y_at, g, g_at, o, o_at, weights, grads, w, w_line, quarter, n_lines, inner, rows, width)
+            call(
+                passes[PASS4_BACKWARD], y, y_at, g, g_at, o, o_at, weights, grads, w, w_line, quarter, n_lines, inner,
+                rows, width,
+            )  # fmt: skip
 
 
 # --- Blocks ----------------------------------------------------------------------------------------------------------
 
 
 @helper
-def block_forward(src, dst, base, weights, scale, bias, position, size, rows, width):
+def block_forward(passes, src, dst, base, weights, scale, bias, position, size, rows, width):
     """All stages of the block at ``position`` of some rows, then scale and bias.
 
     ``base`` is the place of its first row in ``src`` and ``dst``, rows are ``width`` apart.
@@ -159,17 +153,19 @@ def block_forward(src, dst, base, weights, scale, bias, position, size, rows, wi
     w_finish = w + 2 * width * n_stages
     at = dst_at = _rows_at(base, width, n_lanes)
     if n_stages == 0:
-        finish(src, at, dst, dst_at, weights, w_finish, scale, bias, position, 1, rows, width)
+        call(passes[FINISH], src, at, dst, dst_at, weights, w_finish, scale, bias, position, 1, rows, width)
         return
     tile = empty(_tile_size(n_lines, 1, rows, n_lanes), src)
     tile_at = _tile_at(0, 1, rows, n_lanes)
     ahead = AHEAD * n_lanes
     if size >= _COPIED and n_stages % 2 == 0:
-        copy(src, at, tile, tile_at, n_lines, 1, rows)
+        call(passes[COPY], src, at, tile, tile_at, n_lines, 1, rows)
         src, at, ahead = tile, tile_at, 0
     n_passes = _n_passes(n_stages)
-    _mix(src, at, tile, 0, tile, tile_at, weights, w, n_lanes, n_stages, n_passes, n_lines, 1, rows, width, ahead)
-    finish(tile, tile_at, dst, dst_at, weights, w_finish, scale, bias, position, n_lines, rows, width)
+    _mix(
+        passes, src, at, tile, 0, tile, tile_at, weights, w, n_lanes, n_stages, n_passes, n_lines, 1, rows, width, ahead
+    )
+    call(passes[FINISH], tile, tile_at, dst, dst_at, weights, w_finish, scale, bias, position, n_lines, rows, width)
 
 
 @helper
@@ -179,7 +175,7 @@ def size_of_gradients(block, n_lanes):
 
 
 @helper
-def copied_parameters(weights, scale, position, size, width):
+def copied_parameters(passes, weights, scale, position, size, width):
     """The parameters of the block at ``position`` in rows like their gradients', but for the bias."""
     n_lanes = lanes(weights)
     n_lines = size // n_lanes
@@ -187,13 +183,16 @@ def copied_parameters(weights, scale, position, size, width):
     row = row_of_copies(size, n_lanes)
     copies = empty((n_rows + 1) * row, weights)
     w_at = _rows_at(2 * width * (log2(width) - log2(size)) + position, width, n_lanes)
-    copy(weights, w_at, copies, _rows_at(0, row, n_lanes), n_lines, one, n_rows)
-    copy(scale, _rows_at(position, 0, n_lanes), copies, _rows_at(n_rows * row, 0, n_lanes), n_lines, one, one)
+    call(passes[COPY], weights, w_at, copies, _rows_at(0, row, n_lanes), n_lines, one, n_rows)
+    call(
+        passes[COPY], scale, _rows_at(position, 0, n_lanes), copies, _rows_at(n_rows * row, 0, n_lanes), n_lines, one,
+        one,
+    )  # fmt: skip
     return copies
 
 
 @helper
-def put_gradients(grads, grad_weights, grad_scale, grad_bias, position, size, fresh):
+def put_gradients(passes, grads, grad_weights, grad_scale, grad_bias, position, size, fresh):
     """Take the gradients of a block to where they belong: stored if they are ``fresh``, else added."""
     n_lanes = lanes(grads)
     n_lines = size // n_lanes
@@ -202,13 +201,13 @@ def put_gradients(grads, grad_weights, grad_scale, grad_bias, position, size, fr
     width = len(grad_scale)
     w_at = _rows_at(2 * width * (log2(width) - log2(size)) + position, width, n_lanes)
     at = _rows_at(position, 0, n_lanes)
-    put(grads, _rows_at(0, row, n_lanes), grad_weights, w_at, n_lines, one, n_rows, fresh)
-    put(grads, _rows_at(n_rows * row, 0, n_lanes), grad_scale, at, n_lines, one, one, fresh)
-    put(grads, _rows_at((n_rows + 1) * row, 0, n_lanes), grad_bias, at, n_lines, one, one, fresh)
+    call(passes[PUT], grads, _rows_at(0, row, n_lanes), grad_weights, w_at, n_lines, one, n_rows, fresh)
+    call(passes[PUT], grads, _rows_at(n_rows * row, 0, n_lanes), grad_scale, at, n_lines, one, one, fresh)
+    call(passes[PUT], grads, _rows_at((n_rows + 1) * row, 0, n_lanes), grad_bias, at, n_lines, one, one, fresh)
 
 
 @helper
-def block_backward(grad_y, x, dst, base, copies, grads, size, rows, width):
+def block_backward(passes, grad_y, x, dst, base, copies, grads, size, rows, width):
     """The transpose of `block_forward` at input ``x``, which may be ``dst``.
 
     ``copies`` are `copied_parameters`; gradients are added to the same rows of ``grads``, and the bias's to one more.
@@ -221,7 +220,7 @@ def block_backward(grad_y, x, dst, base, copies, grads, size, rows, width):
     w_finish = 2 * row * n_stages
     at = _rows_at(base, width, n_lanes)
     if n_stages == 0:
-        finish_backward(x, at, grad_y, at, dst, at, copies, grads, w_finish, n_lines, rows, row)
+        call(passes[FINISH_BACKWARD], x, at, grad_y, at, dst, at, copies, grads, w_finish, n_lines, rows, row)
         return
     t_step = _tile_size(n_lines, 1, rows, n_lanes)
     tiles = empty(n_passes * t_step, x)
@@ -229,18 +228,24 @@ def block_backward(grad_y, x, dst, base, copies, grads, size, rows, width):
     last_at = _tile_at((n_passes - 1) * t_step, 1, rows, n_lanes)
     grad_at = _tile_at(0, 1, rows, n_lanes)
     ahead = AHEAD * n_lanes
-    _mix(x, at, tiles, t_step, tiles, last_at, copies, 0, n_lanes, n_stages, n_passes, n_lines, 1, rows, row, ahead)
-    finish_backward(tiles, last_at, grad_y, at, grad, grad_at, copies, grads, w_finish, n_lines, rows, row)
-    _mix_backward(
-        x, at, tiles, t_step, grad, grad_at, grad, dst, at, copies, grads, n_lanes, n_stages, n_lines, 1, rows, row
+    _mix(
+        passes, x, at, tiles, t_step, tiles, last_at, copies, 0, n_lanes, n_stages, n_passes, n_lines, 1, rows, row,
+        ahead,
+    )  # fmt: skip
+    call(
+        passes[FINISH_BACKWARD], tiles, last_at, grad_y, at, grad, grad_at, copies, grads, w_finish, n_lines, rows, row
     )
+    _mix_backward(
+        passes, x, at, tiles, t_step, grad, grad_at, grad, dst, at, copies, grads, n_lanes, n_stages, n_lines, 1, rows,
+        row,
+    )  # fmt: skip
 
 
 # --- The top stages --------------------------------------------------------------------------------------------------
 
 
 @helper
-def top_forward(src, dst, base, weights, line, inner, n_blocks, rows, width):
+def top_forward(passes, src, dst, base, weights, line, inner, n_blocks, rows, width):
     """The stages that mix blocks with blocks, of lines ``line … line + inner − 1`` of every block of some rows."""
     n_lanes = lanes(src)
     block = width // n_blocks
@@ -248,16 +253,16 @@ def top_forward(src, dst, base, weights, line, inner, n_blocks, rows, width):
     tile = empty(_tile_size(n_blocks, inner, rows, n_lanes), src)
     at = base + line * n_lanes, block, n_lanes, width
     tile_at = _tile_at(0, inner, rows, n_lanes)
-    copy(src, at, tile, tile_at, n_blocks, inner, rows)
+    call(passes[COPY], src, at, tile, tile_at, n_blocks, inner, rows)
     _mix(
-        tile, tile_at, tile, 0, tile, tile_at,
+        passes, tile, tile_at, tile, 0, tile, tile_at,
         weights, line * n_lanes, block, n_stages, _n_passes(n_stages), n_blocks, inner, rows, width, 0,
     )  # fmt: skip
-    copy(tile, tile_at, dst, at, n_blocks, inner, rows)
+    call(passes[COPY], tile, tile_at, dst, at, n_blocks, inner, rows)
 
 
 @helper
-def top_backward(x, grad_x, base, weights, grad_weights, line, inner, n_blocks, batch, chunk, width, fresh):
+def top_backward(passes, x, grad_x, base, weights, grad_weights, line, inner, n_blocks, batch, chunk, width, fresh):
     """The transpose of `top_forward` at input ``x``, chunk by chunk of ``batch`` rows.
 
     Gradients are replaced in ``grad_x``; those of the weights are added to grad_weights, or stored if it is ``fresh``.
@@ -271,7 +276,7 @@ def top_backward(x, grad_x, base, weights, grad_weights, line, inner, n_blocks, 
     copies, grads = empty(n_rows * row, x), empty(n_rows * row, x)
     w_at = line * n_lanes, block, n_lanes, width
     copies_at = 0, inner * n_lanes, n_lanes, row
-    copy(weights, w_at, copies, copies_at, n_blocks, inner, n_rows)
+    call(passes[COPY], weights, w_at, copies, copies_at, n_blocks, inner, n_rows)
     clear(grads)
     t_step = _tile_size(n_blocks, inner, chunk, n_lanes)
     tiles, grad = empty(n_passes * t_step, x), empty(t_step, x)
@@ -280,16 +285,16 @@ def top_backward(x, grad_x, base, weights, grad_weights, line, inner, n_blocks, 
         at = base + first * width + line * n_lanes, block, n_lanes, width
         z_at = _tile_at((n_passes - 1) * t_step, inner, rows, n_lanes)
         grad_at = _tile_at(0, inner, rows, n_lanes)
-        copy(x, at, tiles, z_at, n_blocks, inner, rows)
-        copy(grad_x, at, grad, grad_at, n_blocks, inner, rows)
+        call(passes[COPY], x, at, tiles, z_at, n_blocks, inner, rows)
+        call(passes[COPY], grad_x, at, grad, grad_at, n_blocks, inner, rows)
         # the result of the last pass is what the blocks have used: it is not computed again
         _mix(
-            tiles, z_at, tiles, t_step, tiles, z_at,
+            passes, tiles, z_at, tiles, t_step, tiles, z_at,
             copies, 0, inner * n_lanes, n_stages, n_passes - 1, n_blocks, inner, rows, row, 0,
         )  # fmt: skip
         _mix_backward(
-            tiles, z_at, tiles, t_step, grad, grad_at, grad, grad, grad_at,
+            passes, tiles, z_at, tiles, t_step, grad, grad_at, grad, grad, grad_at,
             copies, grads, inner * n_lanes, n_stages, n_blocks, inner, rows, row,
         )  # fmt: skip
-        copy(grad, grad_at, grad_x, at, n_blocks, inner, rows)
-    put(grads, copies_at, grad_weights, w_at, n_blocks, inner, n_rows, fresh)
+        call(passes[COPY], grad, grad_at, grad_x, at, n_blocks, inner, rows)
+    call(passes[PUT], grads, copies_at, grad_weights, w_at, n_blocks, inner, n_rows, fresh)

@@ -2,7 +2,8 @@
 
 A vector holds 64 bytes: 16 float32, 8 float64 or 32 uint16. LLVM splits or keeps it as the machine's registers are
 wide: one AVX-512 register, two of AVX2, four of SSE or NEON. Loops stay ordinary Numba. Arrays must be one-dimensional
-and contiguous; nothing is checked.
+and contiguous, or are the pointers that a `ldlrpp.kernels.addresses.Compiled` function has for them; nothing is
+checked.
 """
 
 import numpy as np
@@ -30,9 +31,18 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(dmm, fe_type, ir.VectorType(scalar[fe_type.dtype], fe_type.lanes))
 
 
+def _data(context, builder, array_type, array):
+    """Pointer to the first entry."""
+    return (
+        array
+        if isinstance(array_type, types.CPointer)
+        else context.make_array(array_type)(context, builder, array).data
+    )
+
+
 def _pointer(context, builder, array_type, array, index, vector_type):
     """Pointer to the vector at ``array[index]``."""
-    data = context.make_array(array_type)(context, builder, array).data
+    data = _data(context, builder, array_type, array)
     return builder.bitcast(builder.gep(data, [index]), vector_type.as_pointer())
 
 
@@ -105,9 +115,7 @@ def _prefetch(for_writing):
     def function(typingctx, array, index):
         def codegen(context, builder, signature, args):
             byte = ir.IntType(8).as_pointer()
-            pointer = builder.bitcast(
-                builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]]), byte
-            )
+            pointer = builder.bitcast(builder.gep(_data(context, builder, array, args[0]), [args[1]]), byte)
             i32 = ir.IntType(32)
             function_type = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
             prefetch = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0i8")
