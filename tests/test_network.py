@@ -14,7 +14,7 @@ from sklearn.metrics import mean_poisson_deviance
 from threadpoolctl import threadpool_info
 
 from ldlrpp import kernels
-from ldlrpp.kernels.elementwise_cpu import take_rows, widen
+from ldlrpp.kernels.elementwise_cpu import take_rows
 from ldlrpp.kernels.threads import single_threaded_blas
 from ldlrpp.network import (
     LDL,
@@ -35,6 +35,7 @@ from ldlrpp.network import (
     fit_lbfgs,
 )
 from ldlrpp.network.activations import ACTIVATIONS
+from ldlrpp.network.workspace import Workspace
 
 
 def layer_of(kind, n_inputs, n_outputs, rng, activation="tanh"):
@@ -81,15 +82,16 @@ def test_gradient_of_a_whole_network_is_the_central_difference(kind, activation,
     x = rng.normal(size=(7, 5))
     targets = targets_of(loss, 3, 7, rng)
     outputs, grad_outputs = network.empty_outputs(7), network.empty_outputs(7)
+    workspaces = network.workspaces(fixed=False)
     flat, gradients = network.zero_gradients()
 
     def value():
-        return loss.value_and_gradient(network.forward(x, outputs), targets)[0]
+        return loss.value_and_gradient(network.forward(x, outputs, workspaces), targets)[0]
 
     with network.threads():
         for _ in range(2):  # gradients are overwritten, not added to
-            _, grad_scores = loss.value_and_gradient(network.forward(x, outputs), targets)
-            network.backward(grad_scores, x, outputs, grad_outputs, gradients)
+            _, grad_scores = loss.value_and_gradient(network.forward(x, outputs, workspaces), targets)
+            network.backward(grad_scores, x, outputs, grad_outputs, gradients, workspaces)
         arrays = [array for layer in gradients for array in layer.values()]
         # every gradient is in the flat array, and nothing else
         assert np.count_nonzero(flat) == sum(np.count_nonzero(array) for array in arrays)
@@ -111,12 +113,12 @@ def test_input_gradient_of_a_layer(kind, sizes):
     x, grad_y = rng.normal(size=(4, sizes[0])), rng.normal(size=(4, sizes[1]))
     gradients = {name: np.empty_like(array) for name, array in layer.parameters.items()}
     grad_x, out = np.full_like(x, np.nan), np.full_like(grad_y, np.nan)
-    copies = x.copy(), grad_y.copy()
+    copies, workspace = (x.copy(), grad_y.copy()), Workspace(fixed=False)
     with single_threaded_blas():
-        layer.backward(grad_y, x, gradients, grad_x)
-        layer.forward(np.zeros_like(x), out)
+        layer.forward(np.zeros_like(x), out, workspace)
         constant = out.copy()
-        layer.forward(x, out)
+        layer.forward(x, out, workspace)
+        layer.backward(grad_y, x, gradients, grad_x, workspace)
     # out − constant is linear in x
     assert np.vdot(grad_y, out - constant) == pytest.approx(np.vdot(grad_x, x), rel=1e-10)
     np.testing.assert_array_equal(x, copies[0])
@@ -129,7 +131,7 @@ def test_ldl_layer_repeats_or_pads_its_input_and_cuts_its_output():
     for expansion, wide in (("repeat", np.hstack([x, x, x[:, :2]])), ("pad", np.hstack([x, np.zeros((2, 5))]))):
         layer = LDL(3, 6, expansion=expansion, rng=rng, dtype=np.float64)
         out = np.empty((2, 6))
-        layer.forward(x, out)
+        layer.forward(x, out, Workspace(fixed=True))
         np.testing.assert_allclose(out, reference.ldl_forward(wide, *layer.parameters.values())[:, :6], rtol=1e-12)
     assert LDL(1, 1, rng=rng, dtype=np.float64).width == 1
     assert LDL(1024, 100, rng=rng, dtype=np.float64).width == 1024
@@ -144,7 +146,7 @@ def test_initial_layers_keep_the_scale_of_activations(kind, activation):
     network = Network([layer_of(kind, width, width, rng, activation) for _ in range(8)], activation)
     outputs = network.empty_outputs(50)
     with network.threads():
-        scores = network.forward(rng.normal(size=(50, width)), outputs)
+        scores = network.forward(rng.normal(size=(50, width)), outputs, network.workspaces(fixed=True))
     # scores have a gain with no activation after it
     assert 0.5 < scores.std() / {"relu": np.sqrt(2), "identity": 1, "tanh": 5 / 3}[activation] < 2
 
@@ -299,17 +301,18 @@ def test_gradients_with_dropout_are_central_differences(activation):
     x, targets = rng.normal(size=(6, 4)), rng.normal(size=(6, 2))
     masks = [np.where(rng.random((6, 9)) < 0.5, 2.0, 0.0)]
     outputs, scratch = network.empty_outputs(6), network.empty_outputs(6)
+    workspaces = network.workspaces(fixed=False)
     _, gradients = network.zero_gradients()
     loss = SquaredError()
     with network.threads():
-        _, grad = loss.value_and_gradient(network.forward(x, outputs, masks), targets)
-        network.backward(grad, x, outputs, scratch, gradients, masks)
+        _, grad = loss.value_and_gradient(network.forward(x, outputs, workspaces, masks), targets)
+        network.backward(grad, x, outputs, scratch, gradients, workspaces, masks)
         for array, part in zip(network.parameters(), [a for g in gradients for a in g.values()], strict=True):
             for index in np.ndindex(array.shape):
                 before, values = array[index], []
                 for sign in (1, -1):
                     array[index] = before + sign * 1e-6
-                    values.append(loss.value_and_gradient(network.forward(x, outputs, masks), targets)[0])
+                    values.append(loss.value_and_gradient(network.forward(x, outputs, workspaces, masks), targets)[0])
                 array[index] = before
                 assert (values[0] - values[1]) / 2e-6 == pytest.approx(part[index], rel=1e-5, abs=1e-8)
 
@@ -462,7 +465,7 @@ def test_rpp_scales_the_gradient_of_its_hidden_matrix_alone(grad_scale):
     x, grad_y, grad_x = rng.normal(size=(7, 5)), rng.normal(size=(7, 6)), np.empty((7, 5))
     layer = RPP(5, 6, n_permutations=3, seed=5, grad_scale=grad_scale, rng=rng, dtype=np.float64)
     gradients = {name: np.empty_like(array) for name, array in layer.parameters.items()}
-    layer.backward(grad_y, x, gradients, grad_x)
+    layer.backward(grad_y, x, gradients, grad_x, Workspace(fixed=False))
     expected = kernels.rpp_backward(grad_y, x, layer.parameters["hidden"], 3, 5)
     np.testing.assert_array_equal(grad_x, expected[0])
     np.testing.assert_array_equal(gradients["hidden"], grad_scale * expected[1])
@@ -477,12 +480,9 @@ def test_rows_are_taken_and_widened(n, batch, dtype, threads):
     x = rng.normal(size=(40, n)).astype(dtype)
     x.flags.writeable = False
     rows = rng.integers(40, size=batch)
-    taken = np.full((batch, n), np.nan, dtype)
-    take_rows(x, rows, taken)
-    np.testing.assert_array_equal(taken, x[rows])
     for width in (n, n + 1, 2 * n, 3 * n + 1):
         wide = np.full((batch, width), np.nan, dtype)
-        widen(taken, True, wide)
-        np.testing.assert_array_equal(wide, np.tile(taken, 4)[:, :width])
-        widen(taken, False, wide)
-        np.testing.assert_array_equal(wide, np.pad(taken, [(0, 0), (0, width - n)]))
+        take_rows(x, rows, True, wide)
+        np.testing.assert_array_equal(wide, np.tile(x[rows], 4)[:, :width])
+        take_rows(x, rows, False, wide)
+        np.testing.assert_array_equal(wide, np.pad(x[rows], [(0, 0), (0, width - n)]))

@@ -69,21 +69,15 @@ def relu_backward(grad, y):
 
 
 @njit(parallel=True, cache=True)
-def take_rows(x, rows, out):
-    """``out = x[rows]``: x (n_rows, width), rows (batch,) integers from 0 to n_rows − 1, out (batch, width)."""
-    for r in prange(len(rows)):
-        out[r] = x[rows[r]]
+def take_rows(x, rows, repeated, out):
+    """``out = x[rows]``, every row again and again to the width of ``out``, or once, with zeros behind it.
 
-
-@njit(parallel=True, cache=True)
-def widen(x, repeated, out):
-    """Every row of x (batch, n) again and again to the width of out (batch, width), or once, with zeros behind it."""
+    x (n_rows, n), rows (batch,) integers from 0 to n_rows − 1, out (batch, width), width n or more.
+    """
     n, width = x.shape[1], out.shape[1]
-    for r in prange(len(x)):
-        out[r, :n] = x[r]
-        if repeated:
-            for start in range(n, width, n):
-                stop = min(start + n, width)
-                out[r, start:stop] = x[r, : stop - start]
-        else:
-            out[r, n:] = 0
+    for r in prange(len(rows)):
+        row = rows[r]
+        # entry by entry: to assign a row takes Numba 2 s to compile, with the message for rows that do not fit
+        for start in range(0, width, n):
+            for i in range(min(n, width - start)):
+                out[r, start + i] = x[row, i] if repeated or start == 0 else x.dtype.type(0)

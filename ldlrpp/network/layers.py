@@ -10,20 +10,24 @@ Every layer has
     The names of those that weight decay applies to.
 ``n_parameters``
     Their number, all of them together.
-``forward(x, out)``
+``n_scratch``
+    How many numbers ``forward`` takes from its workspace for a row.
+``forward(x, out, workspace)``
     Writes the output for ``x`` (batch, n_inputs) into ``out`` (batch, n_outputs).
-``backward(grad_y, x, gradients, grad_x)``
+``backward(grad_y, x, gradients, grad_x, workspace)``
     Overwrites the arrays of ``gradients`` (same names and shapes as ``parameters``) and ``grad_x`` (batch, n_inputs);
-    where ``grad_x`` is None the input needs no gradient. ``grad_y`` and ``x`` are left alone.
+    where ``grad_x`` is None the input needs no gradient. ``grad_y`` and ``x`` are left alone. It follows the `forward`
+    of the same ``x``, in the same workspace.
 
-A layer keeps nothing of a batch but scratch memory: the caller owns inputs, outputs and gradients, and holds
+A layer keeps nothing of a batch: the caller owns inputs, outputs, gradients and the `Workspace`, and holds
 `ldlrpp.kernels.threads.kernel_lock`.
 """
 
 import numpy as np
 
-from ldlrpp.kernels import dense_cpu, elementwise_cpu, ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
+from ldlrpp.kernels import dense_cpu, elementwise_cpu, ldl_cpu, ldl_init, rpp_cpu, rpp_init
 from ldlrpp.kernels.threads import single_threaded_blas
+from ldlrpp.network.workspace import Workspace
 
 # What the standard deviation of initial weights is multiplied by, for the activation that follows: keeps the variance
 # of relu and identity layers, and roughly that of tanh.
@@ -32,6 +36,7 @@ GAINS = {"identity": 1.0, "logistic": 1.0, "tanh": 5 / 3, "relu": np.sqrt(2.0)}
 
 class _Layer:
     decayed = ()
+    n_scratch = 0
 
     @property
     def n_parameters(self):
@@ -42,7 +47,8 @@ class _Layer:
         dtype = next(iter(self.parameters.values())).dtype
         out = np.empty((self.n_inputs + 1, self.n_outputs), dtype)
         with single_threaded_blas():
-            self.forward(np.vstack([np.zeros(self.n_inputs, dtype), np.eye(self.n_inputs, dtype=dtype)]), out)
+            rows = np.vstack([np.zeros(self.n_inputs, dtype), np.eye(self.n_inputs, dtype=dtype)])
+            self.forward(rows, out, Workspace(fixed=True))
         return out[1:] - out[0], out[0]
 
 
@@ -59,10 +65,10 @@ class Dense(_Layer):
             "bias": np.zeros(n_outputs, dtype),
         }
 
-    def forward(self, x, out):
+    def forward(self, x, out, workspace):
         dense_cpu.forward(x, *self.parameters.values(), out)
 
-    def backward(self, grad_y, x, gradients, grad_x):
+    def backward(self, grad_y, x, gradients, grad_x, workspace):
         wanted = grad_x is not None
         if not wanted:
             grad_x = np.empty((0, self.n_inputs), x.dtype)
@@ -84,25 +90,34 @@ class LDL(_Layer):
         self.width = 1 << (max(n_inputs, n_outputs) - 1).bit_length()
         weights, scale, bias = ldl_init(self.width, init=init, gain=GAINS[activation], random_state=rng, dtype=dtype)
         self.parameters = {"weights": weights, "scale": scale, "bias": bias}
-        self._arrays = {}
 
-    def forward(self, x, out):
-        wide = out if self.n_outputs == self.width else self._scratch("output", len(x))
-        ldl_cpu.forward(self._expand(x), *self.parameters.values(), wide)
-        if wide is not out:
-            out[...] = wide[:, : self.n_outputs]
+    @property
+    def n_scratch(self):
+        return self.width * ((self.n_inputs < self.width) + (self.n_outputs < self.width))
 
-    def backward(self, grad_y, x, gradients, grad_x):
+    def forward(self, x, out, workspace):
+        wide_x, wide_out = x, out
+        if self.n_inputs < self.width:
+            wide_x = self._scratch("input", x, workspace)
+            elementwise_cpu.take_rows(x, np.arange(len(x)), self.expansion == "repeat", wide_x)
+        if self.n_outputs < self.width:
+            wide_out = self._scratch("output", x, workspace)
+        ldl_cpu.forward(wide_x, *self.parameters.values(), wide_out)
+        if wide_out is not out:
+            out[...] = wide_out[:, : self.n_outputs]
+
+    def backward(self, grad_y, x, gradients, grad_x, workspace):
         if self.n_outputs < self.width:
             cut = grad_y
-            grad_y = self._scratch("output", len(x))
+            grad_y = self._scratch("output", x, workspace)
             grad_y[:, : self.n_outputs] = cut
             grad_y[:, self.n_outputs :] = 0
         direct = grad_x is not None and self.n_inputs == self.width
-        wide = grad_x if direct else self._scratch("gradient", len(x))
+        wide = grad_x if direct else self._scratch("gradient", x, workspace)
         ldl_cpu.backward(
             grad_y,
-            self._expand(x),
+            # as forward left it
+            x if self.n_inputs == self.width else self._scratch("input", x, workspace),
             self.parameters["weights"],
             self.parameters["scale"],
             wide,
@@ -117,22 +132,8 @@ class LDL(_Layer):
                     copy = wide[:, start : start + self.n_inputs]
                     grad_x[:, : copy.shape[1]] += copy
 
-    def _expand(self, x):
-        if self.n_inputs == self.width:
-            return x
-        wide = self._scratch("input", len(x))
-        elementwise_cpu.widen(x, self.expansion == "repeat", wide)
-        return wide
-
-    def _scratch(self, name, batch):
-        """An array (batch, width) that later calls get again: fresh memory is cleared page by page by the system."""
-        array = self._arrays.get(name)
-        if array is None or len(array) < batch:
-            array = self._arrays[name] = memory.empty((batch, self.width), self.parameters["scale"].dtype)
-        return array[:batch]
-
-    def __getstate__(self):
-        return {**self.__dict__, "_arrays": {}}
+    def _scratch(self, name, x, workspace):
+        return workspace.empty(name, (len(x), self.width), x.dtype)
 
 
 class RPP(_Layer):
@@ -172,10 +173,10 @@ class RPP(_Layer):
         n_bias = {"full": n_outputs, "shared": n_columns, "none": 0}[bias]
         self.parameters = {"hidden": hidden, "bias": np.zeros(n_bias, dtype)}
 
-    def forward(self, x, out):
+    def forward(self, x, out, workspace):
         rpp_cpu.forward(x, *self._wide(), self.parameters["bias"], out)
 
-    def backward(self, grad_y, x, gradients, grad_x):
+    def backward(self, grad_y, x, gradients, grad_x, workspace):
         wanted = grad_x is not None
         if not wanted:
             grad_x = np.empty((0, self.n_inputs), x.dtype)

@@ -8,9 +8,11 @@ import numpy as np
 from ldlrpp.kernels import memory
 from ldlrpp.kernels.threads import single_threaded_blas
 from ldlrpp.network.activations import ACTIVATIONS
+from ldlrpp.network.workspace import Workspace
 
-# Rows that are scored at a time: enough to fill every thread, few enough for the activations to stay small.
-_SCORE_ROWS = 1024
+# Rows of a chunk of more than a batch: enough to fill every thread, and as few as this many bytes hold.
+_CHUNK_ROWS = 1024
+_CHUNK_BYTES = 2**26
 
 
 class Network:
@@ -39,13 +41,15 @@ class Network:
     def _join_parameters(self):
         dtype = next(iter(self.layers[0].parameters.values())).dtype
         step = memory.ALIGNMENT // dtype.itemsize
-        names = [(layer, name) for layer in self.layers for name in layer.parameters]
-        names.sort(key=lambda pair: pair[1] not in pair[0].decayed)
-        self._starts, end, self.n_decayed = {}, 0, 0
-        for layer, name in names:
-            self._starts[self.layers.index(layer), name] = end
-            end += -(-layer.parameters[name].size // step) * step
-            if name in layer.decayed:
+        self._starts = [{} for _ in self.layers]
+        end = 0
+        for decayed in (True, False):
+            for layer, starts in zip(self.layers, self._starts, strict=True):
+                for name, array in layer.parameters.items():
+                    if (name in layer.decayed) == decayed:
+                        starts[name] = end
+                        end += -(-array.size // step) * step
+            if decayed:
                 self.n_decayed = end
         self.flat = memory.zeros(end, dtype)
         for layer, parts in zip(self.layers, self._parts(self.flat), strict=True):
@@ -55,11 +59,10 @@ class Network:
 
     def _parts(self, flat):
         """For every layer a dict of the parts of ``flat`` that belong to its parameters, laid out as they are."""
-        for i, layer in enumerate(self.layers):
+        for layer, starts in zip(self.layers, self._starts, strict=True):
             parts = {}
             for name, array in layer.parameters.items():
-                start = self._starts[i, name]
-                part = flat[start : start + array.size]
+                part = flat[starts[name] : starts[name] + array.size]
                 by_columns = array.flags.f_contiguous and not array.flags.c_contiguous
                 parts[name] = part.reshape(array.shape[::-1]).T if by_columns else part.reshape(array.shape)
             yield parts
@@ -69,11 +72,11 @@ class Network:
         return copy.deepcopy(self)
 
     def __getstate__(self):
-        # the layers' arrays would lose their place in it
-        return {name: value for name, value in self.__dict__.items() if name != "flat"}
+        # the layers' arrays would lose their place in the flat one
+        return {"layers": self.layers, "activation": self.activation}
 
     def __setstate__(self, state):
-        self.__dict__.update(state)
+        self.layers, self.activation = state["layers"], state["activation"]
         self._join_parameters()
 
     @property
@@ -97,6 +100,10 @@ class Network:
         """Context for `forward`, `backward` and an optimiser's step: kernels and BLAS take turns with one pool."""
         return single_threaded_blas()
 
+    def workspaces(self, *, fixed):
+        """A `Workspace` for every layer; ``fixed`` says that parameters stay as they are."""
+        return [Workspace(fixed=fixed) for _ in self.layers]
+
     def empty_outputs(self, batch):
         """Arrays for the outputs of all layers, (batch, n_outputs) each."""
         return [memory.empty((batch, layer.n_outputs), self.dtype) for layer in self.layers]
@@ -106,7 +113,7 @@ class Network:
         flat = memory.zeros(self.flat.shape, self.dtype)
         return flat, list(self._parts(flat))
 
-    def forward(self, x, outputs, masks=None):
+    def forward(self, x, outputs, workspaces, masks=None):
         """Scores (batch, n_outputs) of ``x`` (batch, n_inputs); every layer's output is left in ``outputs``.
 
         ``masks``, factors of the hidden outputs, are dropout's. With fewer ``outputs`` than layers the last of them is
@@ -114,7 +121,7 @@ class Network:
         """
         activate, _ = ACTIVATIONS[self.activation]
         for i, (layer, out) in enumerate(zip(self.layers, outputs, strict=False)):
-            layer.forward(x, out)
+            layer.forward(x, out, workspaces[i])
             if layer is not self.layers[-1]:
                 activate(out)
                 if masks is not None:
@@ -122,16 +129,16 @@ class Network:
             x = out
         return x
 
-    def backward(self, grad_scores, x, outputs, grad_outputs, gradients, masks=None):
+    def backward(self, grad_scores, x, outputs, grad_outputs, gradients, workspaces, masks=None):
         """Overwrite ``gradients`` with those of all parameters, from the gradient of the scores.
 
-        ``x``, ``outputs`` and ``masks`` are those of the `forward` before; ``grad_outputs`` is scratch of the shapes of
-        ``outputs``.
+        ``x``, ``outputs``, ``workspaces`` and ``masks`` are those of the `forward` before; ``grad_outputs`` is scratch
+        of the shapes of ``outputs``.
         """
         _, differentiate = ACTIVATIONS[self.activation]
         grad = grad_scores
         for i in range(len(self.layers) - 1, 0, -1):
-            self.layers[i].backward(grad, outputs[i - 1], gradients[i], grad_outputs[i - 1])
+            self.layers[i].backward(grad, outputs[i - 1], gradients[i], grad_outputs[i - 1], workspaces[i])
             grad = grad_outputs[i - 1]
             # forward: activate(outputs[i − 1]), then times the mask
             if masks is None:
@@ -140,7 +147,7 @@ class Network:
                 mask = masks[i - 1]
                 grad *= mask
                 differentiate(grad, np.divide(outputs[i - 1], mask, out=np.zeros_like(grad), where=mask > 0))
-        self.layers[0].backward(grad, x, gradients[0], None)
+        self.layers[0].backward(grad, x, gradients[0], None, workspaces[0])
 
     def scores(self, X):
         """Scores (n_samples, n_outputs) of the rows of ``X`` (n_samples, n_inputs), an array or a sparse CSR array."""
@@ -150,16 +157,30 @@ class Network:
         """Outputs (n_samples, width) of the last hidden layer, after its activation; ``X`` as for `scores`."""
         return self._outputs(X, len(self.layers) - 1)
 
+    def chunk_rows(self, *, backward):
+        """Rows that are taken at a time where there may be many: what they need, with ``backward`` too, is bounded."""
+        widths = [layer.n_outputs for layer in self.layers]
+        kept = 2 * sum(widths) if backward else 2 * max(widths)
+        numbers = self.layers[0].n_inputs + kept + sum(layer.n_scratch for layer in self.layers) * (1 + backward)
+        return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // (numbers * self.dtype.itemsize)))
+
     def _outputs(self, X, n_layers):
         """What the first layers make of the rows of ``X``."""
-        result = np.empty((X.shape[0], [X.shape[1], *(layer.n_outputs for layer in self.layers)][n_layers]), self.dtype)
-        outputs = []
-        for start in range(0, X.shape[0], _SCORE_ROWS):
-            x = dense_rows(X[start : start + _SCORE_ROWS])
-            if not outputs or len(outputs[0]) != len(x):
-                outputs = self.empty_outputs(len(x))[:n_layers]
+        widths = [layer.n_outputs for layer in self.layers[:n_layers]]
+        if not widths:
+            return np.array(dense_rows(X))
+        result = np.empty((X.shape[0], widths[-1]), self.dtype)
+        rows = self.chunk_rows(backward=False)
+        workspaces = self.workspaces(fixed=True)
+        # outputs of layers take turns in two arrays; the last layer writes where the result is wanted
+        turns = [memory.empty(min(rows, X.shape[0]) * max(widths), self.dtype) for _ in range(2)]
+        for start in range(0, X.shape[0], rows):
+            x = dense_rows(X[start : start + rows])
+            outputs = [turns[i % 2][: len(x) * width].reshape(len(x), width) for i, width in enumerate(widths[:-1])]
+            outputs.append(result[start : start + rows])
             with self.threads():
-                result[start : start + _SCORE_ROWS] = self.forward(x, outputs)
+                self.forward(x, outputs, workspaces)
+            del x  # before the next chunk of a sparse matrix is made dense
         return result
 
 

@@ -9,9 +9,6 @@ from ldlrpp.kernels import memory
 from ldlrpp.kernels.elementwise_cpu import take_rows
 from ldlrpp.network.network import dense_rows
 
-# Rows whose gradients L-BFGS adds up at a time.
-_ROWS = 1024
-
 
 @dataclass
 class Data:
@@ -39,7 +36,7 @@ class Data:
         if x is None or not isinstance(self.X, np.ndarray):
             x = dense_rows(self.X[rows])
         else:
-            take_rows(self.X, rows, x)
+            take_rows(self.X, rows, True, x)
         return x, self.targets[rows], None if self.weights is None else self.weights[rows]
 
 
@@ -84,23 +81,24 @@ def epochs(
     """
     n_samples, alpha = len(data), float(alpha)
     flat, gradients = network.zero_gradients()
-    buffers = {}
+    workspaces = network.workspaces(fixed=False)
+    batch_size = min(batch_size, n_samples)
+    inputs = memory.empty((batch_size, network.layers[0].n_inputs), network.dtype)
+    all_outputs, all_grad_outputs = network.empty_outputs(batch_size), network.empty_outputs(batch_size)
     while True:
         order = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
         total = 0.0
         for start in range(0, n_samples, batch_size):
             rows = order[start : start + batch_size]
             batch = len(rows)
-            if batch not in buffers:
-                inputs = memory.empty((batch, network.layers[0].n_inputs), network.dtype)
-                buffers[batch] = inputs, network.empty_outputs(batch), network.empty_outputs(batch)
-            inputs, outputs, grad_outputs = buffers[batch]
+            # the last batch may be a smaller one
+            outputs, grad_outputs = ([array[:batch] for array in arrays] for arrays in (all_outputs, all_grad_outputs))
             masks = _masks(outputs[:-1], dropout, rng) if dropout else None
             with network.threads():
-                x, targets, weights = data.rows(rows, inputs)
-                scores = network.forward(x, outputs, masks)
+                x, targets, weights = data.rows(rows, inputs[:batch])
+                scores = network.forward(x, outputs, workspaces, masks)
                 value, grad_scores = loss.value_and_gradient(scores, targets, weights)
-                network.backward(grad_scores, x, outputs, grad_outputs, gradients, masks)
+                network.backward(grad_scores, x, outputs, grad_outputs, gradients, workspaces, masks)
                 size = batch if weights is None else float(weights.sum())
                 penalty = alpha / size if size else 0.0
                 if penalty:
@@ -145,19 +143,22 @@ def fit_lbfgs(network, loss, data, *, alpha=0.0, max_iter=200, max_fun=15000, to
     """
     flat, gradients = network.zero_gradients()
     size = len(data) if data.weights is None else float(data.weights.sum())
-    buffers = {}
+    chunk = min(network.chunk_rows(backward=True), len(data))
+    workspaces = network.workspaces(fixed=False)
+    all_outputs, all_grad_outputs = network.empty_outputs(chunk), network.empty_outputs(chunk)
 
     def value_and_gradient(parameters):
         network.flat[:] = parameters
         value, gradient = 0.0, np.zeros(len(flat))
-        for start in range(0, len(data), _ROWS):
-            x, targets, weights = data.rows(slice(start, start + _ROWS))
-            if len(x) not in buffers:
-                buffers[len(x)] = network.empty_outputs(len(x)), network.empty_outputs(len(x))
-            outputs, grad_outputs = buffers[len(x)]
+        for start in range(0, len(data), chunk):
+            x, targets, weights = data.rows(slice(start, start + chunk))
+            outputs, grad_outputs = (
+                [array[: len(x)] for array in arrays] for arrays in (all_outputs, all_grad_outputs)
+            )
             with network.threads():
-                part, grad_scores = loss.value_and_gradient(network.forward(x, outputs), targets, weights, size)
-                network.backward(grad_scores, x, outputs, grad_outputs, gradients)
+                scores = network.forward(x, outputs, workspaces)
+                part, grad_scores = loss.value_and_gradient(scores, targets, weights, size)
+                network.backward(grad_scores, x, outputs, grad_outputs, gradients, workspaces)
             value += part
             gradient += flat
         decayed = parameters[: network.n_decayed]

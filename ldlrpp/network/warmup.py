@@ -39,14 +39,14 @@ def warmup(dtypes=(np.float32, np.float64)):
     if any(dtype not in (np.float32, np.float64) for dtype in dtypes):
         raise ValueError(f"dtypes must be float32 or float64, got {', '.join(map(str, dtypes))}")
     rng = np.random.default_rng(0)
-    # a butterfly narrower than a vector, one that is done in one piece and one that is not
-    widths = [2, 64, 2**13]
+    # a butterfly narrower than a vector, a small one, one whose gradients have many partial sums, and one in pieces
+    widths = [2, 32, 2**11, 2**13]
     for dtype in dtypes:
         common = {"rng": rng, "dtype": dtype}
         hidden = [LDL(n, width, **common) for n, width in itertools.pairwise([1, *widths])]
         hidden.append(RPP(widths[-1], 8, n_permutations=2, seed=0, **common))
         network = Network([*hidden, Dense(8, 1, **common)], "relu")
-        rows = Data(np.zeros((2, 1), dtype), np.zeros((2, 1), dtype))
+        rows = Data(np.zeros((192, 1), dtype), np.zeros((192, 1), dtype))
         for optimizer in (Adam(learning_rate=0.0), SGD(learning_rate=0.0)):
             next(epochs(network, SquaredError(), optimizer, rows, rng=rng))
         network.scores(rows.X)
