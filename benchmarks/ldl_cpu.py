@@ -32,7 +32,7 @@ class Layer:
         self.flops = 3 * width * (width.bit_length() - 1) * batch
 
     def forward(self):
-        ldl_cpu.forward(self.x, *self.parameters, self.y)
+        ldl_cpu.forward(self.x, *self.parameters, False, self.y)
 
     def backward(self):
         ldl_cpu.backward(self.y, self.x, *self.parameters[:2], self.grad_x, *self.grads)
@@ -134,7 +134,7 @@ dtype, width = sys.argv[1], int(sys.argv[2])
 parameters = kernels.ldl_init(width, dtype=dtype)
 x = np.ones((200, width), dtype)
 grads = [np.empty_like(a) for a in (x, *parameters)]
-forward = lambda: ldl_cpu.forward(x, *parameters, x.copy())
+forward = lambda: ldl_cpu.forward(x, *parameters, False, x.copy())
 backward = lambda: ldl_cpu.backward(x, x, *parameters[:2], *grads)
 for call in (forward, backward):
     start = time.perf_counter()

@@ -47,7 +47,7 @@ def run(passes, name, times, n_lines, rows, z, grad, weights, grads, at):
         elif name == 1:
             call(passes[PASS2], z, at, grad, at, weights, 0, n_lanes, n_lines // 2, n_lines, 1, rows, width, 0)
         elif name == 2:
-            call(passes[FINISH], z, at, grad, at, weights, 0, weights, weights, 0, n_lines, rows, width)
+            call(passes[FINISH], z, at, grad, at, weights, 0, weights, weights, 0, n_lines, rows, width, 0)
         elif name == 3:
             call(
                 passes[PASS4_BACKWARD], z, at, grad, at, grad, at, weights, grads, 0, n_lanes, n_lines // 4, n_lines, 1,

@@ -57,12 +57,24 @@ def test_forward_and_backward_agree_with_the_reference(width, batch, dtype, thre
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("width", "batch"), [(1, 3), (4, 3), (16, 1), (64, 17), (1024, 40), (2**13, 3)])
+def test_relu_of_the_forward_pass(width, batch, dtype):
+    x, _, weights, scale, bias = layer(width, batch, dtype)
+    x[0, 0] = np.nan
+    plain, positive = np.empty_like(x), np.empty_like(x)
+    ldl_cpu.forward(x, weights, scale, bias, False, plain)
+    ldl_cpu.forward(x, weights, scale, bias, True, positive)
+    np.testing.assert_array_equal(positive, np.maximum(plain, 0))
+    assert np.isnan(positive[0]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("width", [1, 2, 8, 64, 1024])
 def test_the_plain_loops_agree_with_the_reference(width, dtype, threads):
     # they are the kernels of narrow rows, and another way to the same results for all
     x, grad_y, weights, scale, bias = layer(width, 17, dtype)
     y, grads = np.empty_like(x), [np.empty_like(a) for a in (x, weights, scale, bias)]
-    ldl_plain.forward(x, weights, scale, bias, y)
+    ldl_plain.forward(x, weights, scale, bias, False, y)
     ldl_plain.backward(grad_y, x, weights, scale, *grads)
     check_forward(x, weights, scale, bias, y)
     check_backward(grad_y, x, weights, scale, grads)
@@ -337,7 +349,7 @@ def test_index_arithmetic_past_2_to_the_31(tmp_path):
         if block < width:
             ldl_cpu._forward_top(forward, flat["x"], flat_weights, y, width, first, batch, 8, block, 2)
             grad_x[-x.size :] = y[-x.size :]
-            ldl_cpu._forward_blocks(forward, y, flat_weights, scale, bias, y, first, batch, 8, block)
+            ldl_cpu._forward_blocks(forward, y, flat_weights, scale, bias, y, first, batch, 8, block, False)
             for array in grads:
                 array[:] = 0
             ldl_cpu._backward_blocks(
@@ -348,7 +360,7 @@ def test_index_arithmetic_past_2_to_the_31(tmp_path):
                 grad_y, x, weights, scale, (long["grad_x"][first:], grads[0].reshape(weights.shape), *grads[1:])
             )
         else:
-            ldl_cpu._forward_blocks(forward, flat["x"], flat_weights, scale, bias, y, first, batch, 8, block)
+            ldl_cpu._forward_blocks(forward, flat["x"], flat_weights, scale, bias, y, first, batch, 8, block, False)
         check_forward(x, weights, scale, bias, long["y"][first:])
         long["y"][first:] = 0
 
@@ -369,7 +381,9 @@ def test_weights_past_2_to_the_31(tmp_path):
     @numba.njit
     def last_block(passes, src, dst, weights, scale, bias, size):
         for r in range(3):
-            block_forward(passes, src, dst, r * size, weights, scale, bias, len(scale) - size, size, 1, len(scale))
+            block_forward(
+                passes, src, dst, r * size, weights, scale, bias, len(scale) - size, size, 1, len(scale), False
+            )
 
     last_block(forward_passes(x.dtype), x.reshape(-1), y.reshape(-1), file.reshape(-1), wide_scale, wide_bias, size)
     check_forward(x, weights, scale, bias, y)

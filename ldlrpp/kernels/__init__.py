@@ -10,6 +10,9 @@ from ldlrpp.kernels.ldl import (
     ldl_to_butterfly,
 )
 from ldlrpp.kernels.rpp import rpp_backward, rpp_expand, rpp_forward, rpp_init, rpp_permutation
+from ldlrpp.kernels.threading_layer import choose as _choose_threads
+
+_choose_threads()
 
 __all__ = [
     "ldl_backward",

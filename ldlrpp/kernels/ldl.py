@@ -3,7 +3,7 @@
 import numpy as np
 
 from ldlrpp.kernels import arguments, ldl_cpu
-from ldlrpp.kernels.threads import kernel_lock
+from ldlrpp.kernels.threads import one_kernel
 
 
 def ldl_init(width, *, init="orthogonal", gain=1.0, random_state=None, dtype=np.float32):
@@ -125,8 +125,8 @@ def ldl_forward(x, weights, scale, bias, *, out=None):
     weights, scale = _parameters(weights, scale, x.dtype, x.shape[1])
     bias = _vector("bias", bias, x)
     y = arguments.output(out, x.shape, x.dtype, (x, weights, scale, bias))
-    with kernel_lock:
-        ldl_cpu.forward(x, weights, scale, bias, y)
+    with one_kernel():
+        ldl_cpu.forward(x, weights, scale, bias, False, y)
     if out is None or y is out:
         return y
     out[...] = y
@@ -189,7 +189,7 @@ def ldl_backward(grad_y, x, weights, scale):
     grad_weights = np.empty(weights.shape, x.dtype)
     grad_scale = np.empty_like(grad_weights, shape=scale.shape)
     grad_bias = np.empty_like(grad_scale)
-    with kernel_lock:
+    with one_kernel():
         ldl_cpu.backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias)
     return grad_x, grad_weights, grad_scale, grad_bias
 

@@ -85,25 +85,27 @@ _SUM = 2**13
 
 
 @njit(cache=True)
-def _forward_few(passes, x, weights, scale, bias, out, chunk):
+def _forward_few(passes, x, weights, scale, bias, out, chunk, relu):
     batch, width = x.shape
     # flattened here, where it costs nothing: one row of 1024 takes 1.5 µs
     src, flat_weights, dst = x.reshape(-1), weights.reshape(-1), out.reshape(-1)
     for row in range(0, batch, chunk):
         block_forward(
-            passes, src, dst, row * width, flat_weights, scale, bias, 0, width, min(chunk, batch - row), width
+            passes, src, dst, row * width, flat_weights, scale, bias, 0, width, min(chunk, batch - row), width, relu
         )
 
 
 @njit(parallel=True, cache=True)
-def _forward_blocks(passes, src, weights, scale, bias, dst, first, batch, chunk, block):
+def _forward_blocks(passes, src, weights, scale, bias, dst, first, batch, chunk, block, relu):
     width = len(scale)
     n_blocks = width // block
     for task in prange((batch + chunk - 1) // chunk * n_blocks):
         row = task // n_blocks * chunk
         position = task % n_blocks * block
         base = (first + row) * width + position
-        block_forward(passes, src, dst, base, weights, scale, bias, position, block, min(chunk, batch - row), width)
+        block_forward(
+            passes, src, dst, base, weights, scale, bias, position, block, min(chunk, batch - row), width, relu
+        )
 
 
 @njit(parallel=True, cache=True)
@@ -215,28 +217,28 @@ def _groups(batch, rows, width):
         yield first, min(group, batch - first)
 
 
-def forward(x, weights, scale, bias, out):
-    """``out = scale · z + bias`` with z the last stage, in C order.
+def forward(x, weights, scale, bias, relu, out):
+    """``out = scale · z + bias`` with z the last stage or, with ``relu``, zero where that is negative; in C order.
 
     x, out (batch, N), weights (L, 2, N), scale, bias (N,).
     """
     if _narrow(x):
-        ldl_plain.forward(x, weights, scale, bias, out)
+        ldl_plain.forward(x, weights, scale, bias, relu, out)
         return
     passes = forward_passes(x.dtype)
     batch, width = x.shape
     chunk = _chunk(_ROWS, width)
     if width <= _BLOCK and batch * weights.size < _SERIAL:
-        _forward_few(passes, x, weights, scale, bias, out, chunk)
+        _forward_few(passes, x, weights, scale, bias, out, chunk, relu)
         return
     src, weights, dst = x.reshape(-1), weights.reshape(-1), out.reshape(-1)
     if width <= _BLOCK or (width <= _ROW_BLOCK and batch >= chunk * get_num_threads()):
-        _forward_blocks(passes, src, weights, scale, bias, dst, 0, batch, chunk, width)
+        _forward_blocks(passes, src, weights, scale, bias, dst, 0, batch, chunk, width, relu)
     else:
         chunk, block, lines = _plan(x, _WIDE_ROWS, _BLOCK, _TILE_POSITIONS)
         for first, rows in _groups(batch, chunk, width):
             _forward_top(passes, src, weights, dst, width, first, rows, chunk, block, lines)
-            _forward_blocks(passes, dst, weights, scale, bias, dst, first, rows, chunk, block)
+            _forward_blocks(passes, dst, weights, scale, bias, dst, first, rows, chunk, block, relu)
 
 
 def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias):

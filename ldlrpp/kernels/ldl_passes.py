@@ -16,6 +16,8 @@ from ldlrpp.kernels.vectors import (
     add,
     lanes,
     load,
+    maximum,
+    minus_infinity,
     multiply,
     multiply_add,
     prefetch,
@@ -31,8 +33,8 @@ AHEAD = 3
 
 @ByAddress
 def pass4(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, quarter: Size, n_lines:
-    Size, inner: Size, rows: Size, width: Size, ahead: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, quarter: Size,
+    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size,
 ):  # fmt: skip
     """Two stages, of distances 2·quarter and quarter lines, from ``src`` to ``dst``."""
     n_lanes = lanes(src)
@@ -155,8 +157,8 @@ def pass4_backward(
 
 @ByAddress
 def pass2(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, half: Size, n_lines:
-    Size, inner: Size, rows: Size, width: Size, ahead: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, half: Size,
+    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size,
 ):  # fmt: skip
     """One stage, of distance half lines, from ``src`` to ``dst``."""
     n_lanes = lanes(src)
@@ -221,13 +223,14 @@ def pass2_backward(
 
 @ByAddress
 def finish(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, scale: Array, bias: Array, position:
-    Size, n_lines: Size, rows: Size, width: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, scale: Array, bias: Array,
+    position: Size, n_lines: Size, rows: Size, width: Size, relu: Size,
 ):  # fmt: skip
-    """The stages inside a line, of distances 8 (if it has 16 lanes), 4, 2 and 1, then scale and bias."""
+    """The stages inside a line, of distances 8 (if it has 16 lanes), 4, 2 and 1, scale and bias, perhaps a relu."""
     n_lanes = lanes(src)
     s_base, s_line, _, s_row = src_at
     d_base, d_line, _, d_row = dst_at
+    floor = zeros(src) if relu else minus_infinity(src)
     for line in range(n_lines):
         i = w + line * n_lanes
         a8 = b8 = zeros(src)
@@ -247,7 +250,7 @@ def finish(
             z = multiply_add(b1, swap(z, 1), multiply(a1, z))
             d = d_base + line * d_line + r * d_row
             prefetch_for_writing(dst, d + AHEAD * n_lanes)
-            store(dst, d, multiply_add(factor, z, shift))
+            store(dst, d, maximum(multiply_add(factor, z, shift), floor))
 
 
 @ByAddress

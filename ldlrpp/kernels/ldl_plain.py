@@ -41,8 +41,8 @@ def _stage_backward(grad, z, weights, half, grad_weights):
 
 
 @njit(parallel=True, cache=True)
-def forward(x, weights, scale, bias, out):
-    """``out = scale · z + bias`` with z the last stage; x, out (batch, N), weights (L, 2, N), scale, bias (N,)."""
+def forward(x, weights, scale, bias, relu, out):
+    """``out = scale · z + bias`` with z the last stage, perhaps its relu; x, out (batch, N), weights (L, 2, N)."""
     batch, width = x.shape
     for part in prange(_PARTS):
         z = np.empty(width, x.dtype)
@@ -51,7 +51,8 @@ def forward(x, weights, scale, bias, out):
             for s in range(len(weights)):
                 _stage(z, weights[s], width >> (s + 1), z)
             for p in range(width):
-                out[r, p] = scale[p] * z[p] + bias[p]
+                y = scale[p] * z[p] + bias[p]
+                out[r, p] = x.dtype.type(0) if relu and y < 0 else y
 
 
 @njit(parallel=True, cache=True)

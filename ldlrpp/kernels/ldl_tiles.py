@@ -141,8 +141,8 @@ def _mix_backward(
 
 
 @helper
-def block_forward(passes, src, dst, base, weights, scale, bias, position, size, rows, width):
-    """All stages of the block at ``position`` of some rows, then scale and bias.
+def block_forward(passes, src, dst, base, weights, scale, bias, position, size, rows, width, relu):
+    """All stages of the block at ``position`` of some rows, then scale and bias and, if so, a ``relu``.
 
     ``base`` is the place of its first row in ``src`` and ``dst``, rows are ``width`` apart.
     """
@@ -153,7 +153,7 @@ def block_forward(passes, src, dst, base, weights, scale, bias, position, size, 
     w_finish = w + 2 * width * n_stages
     at = dst_at = _rows_at(base, width, n_lanes)
     if n_stages == 0:
-        call(passes[FINISH], src, at, dst, dst_at, weights, w_finish, scale, bias, position, 1, rows, width)
+        call(passes[FINISH], src, at, dst, dst_at, weights, w_finish, scale, bias, position, 1, rows, width, relu)
         return
     tile = empty(_tile_size(n_lines, 1, rows, n_lanes), src)
     tile_at = _tile_at(0, 1, rows, n_lanes)
@@ -165,7 +165,9 @@ def block_forward(passes, src, dst, base, weights, scale, bias, position, size, 
     _mix(
         passes, src, at, tile, 0, tile, tile_at, weights, w, n_lanes, n_stages, n_passes, n_lines, 1, rows, width, ahead
     )
-    call(passes[FINISH], tile, tile_at, dst, dst_at, weights, w_finish, scale, bias, position, n_lines, rows, width)
+    call(
+        passes[FINISH], tile, tile_at, dst, dst_at, weights, w_finish, scale, bias, position, n_lines, rows, width, relu
+    )
 
 
 @helper

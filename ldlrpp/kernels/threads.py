@@ -1,9 +1,11 @@
 """Who works when: one kernel of a process at a time, on so many threads, and one pool of threads."""
 
 import functools
+import os
 import threading
 from contextlib import contextmanager
 
+import joblib
 import numba
 from threadpoolctl import ThreadpoolController
 
@@ -31,15 +33,35 @@ def single_threaded_blas():
         yield
 
 
+@functools.cache
+def _available_threads():
+    """Threads that kernels have if nobody says how many: a container's quota of CPU time keeps no more of them busy."""
+    most = numba.config.NUMBA_NUM_THREADS
+    return most if "NUMBA_NUM_THREADS" in os.environ else max(1, min(most, joblib.cpu_count()))
+
+
 @contextmanager
-def kernel_threads(n_threads):
-    """Let kernels have ``n_threads`` inside the ``with`` block, None and -1 being all; put back whatever happens."""
-    if n_threads in (None, -1):
+def kernel_threads(n_threads=None):
+    """Let kernels have ``n_threads`` inside the ``with`` block; put back whatever happens.
+
+    None and -1 are all that there are, and -k all but k - 1, one at least.
+    """
+    before = numba.get_num_threads()
+    wanted = min(before, _available_threads()) if n_threads is None or n_threads < 0 else n_threads
+    if n_threads is not None and n_threads < 0:
+        wanted = max(1, wanted + 1 + n_threads)
+    if wanted == before:
         yield
         return
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(wanted, numba.config.NUMBA_NUM_THREADS))
     try:
         yield
     finally:
         numba.set_num_threads(before)
+
+
+@contextmanager
+def one_kernel():
+    """Hold `kernel_lock` inside the ``with`` block, and have the threads that there are."""
+    with kernel_lock, kernel_threads():
+        yield

@@ -143,6 +143,17 @@ def zeros(typingctx, array):
     return Vector(array.dtype)(array), codegen
 
 
+@intrinsic
+def minus_infinity(typingctx, array):
+    """A vector of −∞ of the dtype of ``array``."""
+
+    def codegen(context, builder, signature, args):
+        kind = context.get_value_type(signature.return_type)
+        return ir.Constant(kind, [float("-inf")] * kind.count)
+
+    return Vector(array.dtype)(array), codegen
+
+
 def _binary(name):
     def function(typingctx, a, b):
         def codegen(context, builder, signature, args):
@@ -155,6 +166,16 @@ def _binary(name):
 
 add = intrinsic(_binary("fadd"))
 multiply = intrinsic(_binary("fmul"))
+
+
+@intrinsic
+def maximum(typingctx, a, b):
+    """The larger of each pair of lanes; NaN where ``a`` is NaN."""
+
+    def codegen(context, builder, signature, args):
+        return builder.select(builder.fcmp_unordered(">", *args), *args)
+
+    return a(a, b), codegen
 
 
 @intrinsic

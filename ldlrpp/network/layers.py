@@ -10,10 +10,14 @@ Every layer has
     The names of those that weight decay applies to.
 ``n_parameters``
     Their number, all of them together.
+``input_width``, ``repeats``
+    Inputs may come this wide, each row again and again if it ``repeats``, else with zeros behind it.
 ``n_scratch``
     How many numbers ``forward`` takes from its workspace for a row.
+``has_relu``
+    Whether ``forward`` takes ``relu=True``, and applies a relu in its own pass.
 ``forward(x, out, workspace)``
-    Writes the output for ``x`` (batch, n_inputs) into ``out`` (batch, n_outputs).
+    Writes the output for ``x`` (batch, n_inputs or input_width) into ``out`` (batch, n_outputs).
 ``backward(grad_y, x, gradients, grad_x, workspace)``
     Overwrites the arrays of ``gradients`` (same names and shapes as ``parameters``) and ``grad_x`` (batch, n_inputs);
     where ``grad_x`` is None the input needs no gradient. ``grad_y`` and ``x`` are left alone. It follows the `forward`
@@ -37,6 +41,12 @@ GAINS = {"identity": 1.0, "logistic": 1.0, "tanh": 5 / 3, "relu": np.sqrt(2.0)}
 class _Layer:
     decayed = ()
     n_scratch = 0
+    has_relu = False
+    repeats = False
+
+    @property
+    def input_width(self):
+        return self.n_inputs
 
     @property
     def n_parameters(self):
@@ -83,6 +93,8 @@ class LDL(_Layer):
     exponentially.
     """
 
+    has_relu = True
+
     def __init__(
         self, n_inputs, n_outputs, *, activation="identity", init="orthogonal", expansion="repeat", rng, dtype
     ):
@@ -92,17 +104,25 @@ class LDL(_Layer):
         self.parameters = {"weights": weights, "scale": scale, "bias": bias}
 
     @property
+    def input_width(self):
+        return self.width
+
+    @property
+    def repeats(self):
+        return self.expansion == "repeat"
+
+    @property
     def n_scratch(self):
         return self.width * ((self.n_inputs < self.width) + (self.n_outputs < self.width))
 
-    def forward(self, x, out, workspace):
+    def forward(self, x, out, workspace, relu=False):
         wide_x, wide_out = x, out
-        if self.n_inputs < self.width:
+        if x.shape[1] < self.width:
             wide_x = self._scratch("input", x, workspace)
-            elementwise_cpu.take_rows(x, np.arange(len(x)), self.expansion == "repeat", wide_x)
+            elementwise_cpu.take_rows(x, np.arange(len(x)), self.repeats, wide_x)
         if self.n_outputs < self.width:
             wide_out = self._scratch("output", x, workspace)
-        ldl_cpu.forward(wide_x, *self.parameters.values(), wide_out)
+        ldl_cpu.forward(wide_x, *self.parameters.values(), relu, wide_out)
         if wide_out is not out:
             out[...] = wide_out[:, : self.n_outputs]
 
@@ -117,7 +137,7 @@ class LDL(_Layer):
         ldl_cpu.backward(
             grad_y,
             # as forward left it
-            x if self.n_inputs == self.width else self._scratch("input", x, workspace),
+            x if x.shape[1] == self.width else self._scratch("input", x, workspace),
             self.parameters["weights"],
             self.parameters["scale"],
             wide,
@@ -127,7 +147,7 @@ class LDL(_Layer):
         )
         if grad_x is not None and not direct:
             grad_x[...] = wide[:, : self.n_inputs]
-            if self.expansion == "repeat":
+            if self.repeats:
                 for start in range(self.n_inputs, self.width, self.n_inputs):
                     copy = wide[:, start : start + self.n_inputs]
                     grad_x[:, : copy.shape[1]] += copy

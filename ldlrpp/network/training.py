@@ -31,12 +31,15 @@ class Data:
     def __len__(self):
         return self.X.shape[0]
 
-    def rows(self, rows, x=None):
-        """Inputs, as an array, targets and weights of some rows; inputs that are copied are written to ``x``."""
+    def rows(self, rows, x=None, repeated=False):
+        """Inputs, as an array, targets and weights of some rows.
+
+        Inputs that are copied are written to ``x``, which may be wider: they are repeated, or zeros stand behind them.
+        """
         if x is None or not isinstance(self.X, np.ndarray):
             x = dense_rows(self.X[rows])
         else:
-            take_rows(self.X, rows, True, x)
+            take_rows(self.X, rows, repeated, x)
         return x, self.targets[rows], None if self.weights is None else self.weights[rows]
 
 
@@ -83,7 +86,8 @@ def epochs(
     flat, gradients = network.zero_gradients()
     workspaces = network.workspaces(fixed=False)
     batch_size = min(batch_size, n_samples)
-    inputs = memory.empty((batch_size, network.layers[0].n_inputs), network.dtype)
+    first = network.layers[0]
+    inputs = memory.empty((batch_size, first.input_width), network.dtype)
     all_outputs, all_grad_outputs = network.empty_outputs(batch_size), network.empty_outputs(batch_size)
     while True:
         order = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
@@ -95,7 +99,7 @@ def epochs(
             outputs, grad_outputs = ([array[:batch] for array in arrays] for arrays in (all_outputs, all_grad_outputs))
             masks = _masks(outputs[:-1], dropout, rng) if dropout else None
             with network.threads():
-                x, targets, weights = data.rows(rows, inputs[:batch])
+                x, targets, weights = data.rows(rows, inputs[:batch], first.repeats)
                 scores = network.forward(x, outputs, workspaces, masks)
                 value, grad_scores = loss.value_and_gradient(scores, targets, weights)
                 network.backward(grad_scores, x, outputs, grad_outputs, gradients, workspaces, masks)

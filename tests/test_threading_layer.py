@@ -1,0 +1,98 @@
+"""Which threads Numba gets: each case is a process of its own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SHOW = """
+import os, subprocess, sys
+import numba, numpy, sklearn
+before = dict(os.environ)
+{before}
+import ldlrpp
+from ldlrpp.kernels.elementwise_cpu import relu
+relu(numpy.zeros((4, 4), "f"))
+assert dict(os.environ) == before
+code = "import os; print(sorted(v for v in os.environ if v.startswith(('GOMP', 'OMP'))))"
+print(numba.threading_layer(), numba.get_num_threads(), flush=True)
+subprocess.run([sys.executable, "-c", code], check=True)
+"""
+# what libgomp was told: its environment at the moment when Numba's layer was loaded
+SPY = """
+import importlib.machinery
+told = []
+create = importlib.machinery.ExtensionFileLoader.create_module
+def spy(self, spec):
+    if spec.name.endswith(".omppool"):
+        told.append(os.environ.get("GOMP_SPINCOUNT"))
+    return create(self, spec)
+importlib.machinery.ExtensionFileLoader.create_module = spy
+"""
+
+
+def run(code, **environment):
+    """The lines that a process prints, without what is set for this one."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "GOMP", "OMP"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**kept, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_tbb_is_found_where_its_wheel_is():
+    layer, children = run(SHOW.format(before=""))
+    assert layer.startswith("tbb ")
+    assert children == "[]"
+
+
+@pytest.mark.parametrize("layer", ["omp", "workqueue"])
+def test_the_users_layer_stays(layer):
+    assert run(SHOW.format(before=""), NUMBA_THREADING_LAYER=layer)[0].startswith(layer)
+
+
+def test_without_tbb_openmp_spins_for_less_time_and_children_know_nothing_of_it():
+    # the library is not found, as where no wheel is
+    hidden = "from importlib import metadata\nmetadata.files = lambda name: []\n" + SPY
+    layer, children, told = run(SHOW.format(before=hidden) + "print(told)")
+    assert layer.startswith("omp ")
+    assert children == "[]"
+    assert told == "['10000']"
+
+
+@pytest.mark.parametrize("variable", ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"])
+def test_what_the_user_says_of_waiting_stays(variable):
+    value = {"GOMP_SPINCOUNT": "77", "OMP_WAIT_POLICY": "passive"}[variable]
+    spins = "77" if variable == "GOMP_SPINCOUNT" else None
+    lines = run(SHOW.format(before=SPY) + "print(told)", **{variable: value, "NUMBA_THREADING_LAYER": "omp"})
+    assert lines == [lines[0], f"['{variable}']", f"[{spins!r}]"]
+
+
+# how many threads kernels have on four cores, called and fitted, and what is put back
+FOUR_CORES = """
+import os
+os.cpu_count, os.sched_getaffinity = lambda: 4, lambda pid: range(4)
+import joblib
+joblib.cpu_count = lambda: {quota}
+import numba, numpy, warnings
+import ldlrpp
+from ldlrpp.kernels import ldl_cpu
+warnings.simplefilter("ignore")
+seen = []
+forward = ldl_cpu.forward
+ldl_cpu.forward = lambda *args: (seen.append(numba.get_num_threads()), forward(*args))
+ldlrpp.kernels.ldl_forward(numpy.zeros((1, 2)), *ldlrpp.kernels.ldl_init(2, dtype="d"))
+for n_jobs in (None, -1, 3):
+    ldlrpp.LDLRegressor(2, n_jobs=n_jobs, max_iter=1).fit(numpy.zeros((3, 2)), numpy.zeros(3))
+print(seen, numba.get_num_threads())
+"""
+
+
+@pytest.mark.parametrize(
+    ("quota", "environment", "expected"),
+    [(2, {}, "[2, 2, 2, 3] 4"), (99, {}, "[4, 4, 4, 3] 4"), (1, {"NUMBA_NUM_THREADS": "4"}, "[4, 4, 4, 3] 4")],
+)
+def test_no_more_threads_than_the_quota_of_a_container(quota, environment, expected):
+    assert run(FOUR_CORES.format(quota=quota), **environment) == [expected]
