@@ -13,7 +13,7 @@ import tempfile
 import numba
 import numpy as np
 import scipy.fft
-from common import best
+from common import best, multiply_adds
 
 from ldlrpp import kernels
 from ldlrpp.kernels import ldl_cpu
@@ -58,24 +58,55 @@ def read_alone(array, out):
     out[0] = total
 
 
+@numba.njit(parallel=True)
+def copy(x, y):
+    """Copy rows with all threads, in as many parts as there are."""
+    parts = numba.get_num_threads()
+    for part in numba.prange(parts):
+        for i in range(part * len(x) // parts, (part + 1) * len(x) // parts):
+            y[i] = x[i]
+
+
+@numba.njit(parallel=True)
+def multiply_adds_of_all_threads(array, n):
+    """``12 n`` multiply-adds of vectors on every thread."""
+    for part in numba.prange(numba.get_num_threads()):
+        multiply_adds(array[16 * part : 16 * part + 16], n)
+
+
+def multiply_add_rate():
+    """Multiply-adds of vectors of 64 bytes a second, all threads together."""
+    threads = numba.get_num_threads()
+    array = np.full(16 * threads, 0.5, np.float32)
+    return 12 * 10_000 * threads / best(lambda: multiply_adds_of_all_threads(array, 10_000), 30)
+
+
 def sgemm_rate():
     a = np.random.default_rng(0).standard_normal((2048, 2048), dtype=np.float32)
     out = np.empty_like(a)
     return 2 * 2048**3 / best(lambda: np.matmul(a, a, out=out))
 
 
-def against_sgemm_and_fft(exponent):
+def against_limits(exponent):
+    """The limit is the larger of a copy of x to y and of the arithmetic: 2 operations a number and stage, and one."""
     print(f"\nForward and backward, batches of 2^{exponent} numbers; GF/s counts 3·N·log2 N a row, sgemm is 2048³")
-    print(f"{'N':>8}{'forward ms':>12}{'GF/s':>8}{'/ sgemm':>9}{'/ rfft':>8}{'backward ms':>13}{'(f+b) / f':>11}")
+    print(
+        f"{'N':>8}{'forward ms':>12}{'copy ms':>9}{'arith. ms':>11}{'/ limit':>9}{'GF/s':>7}{'/ sgemm':>9}{'/ rfft':>8}"
+        f"{'backward ms':>13}{'(f+b) / f':>11}"
+    )
     for log in range(6, 17):
         sgemm = sgemm_rate()
         layer = Layer(2**log, 2**exponent >> log)
         forward, backward = best(layer.forward), best(layer.backward)
+        moved = best(lambda: copy(layer.x.reshape(-1), layer.y.reshape(-1)))  # noqa: B023
+        arithmetic = layer.x.size / 16 * (2 * log + 1) / multiply_add_rate()
         fft = best(lambda: scipy.fft.rfft(layer.x, workers=os.cpu_count()))  # noqa: B023
         rate = layer.flops / forward
         print(
-            f"{2**log:>8}{1e3 * forward:>12.3f}{rate / 1e9:>8.0f}{rate / sgemm:>9.2f}{forward / fft:>8.2f}"
-            f"{1e3 * backward:>13.3f}{(forward + backward) / forward:>11.2f}"
+            f"{2**log:>8}{1e3 * forward:>12.3f}{1e3 * moved:>9.3f}{1e3 * arithmetic:>11.3f}"
+            f"{forward / max(moved, arithmetic):>9.2f}{rate / 1e9:>7.0f}{rate / sgemm:>9.2f}{forward / fft:>8.2f}"
+            f"{1e3 * backward:>13.3f}{(forward + backward) / forward:>11.2f}",
+            flush=True,
         )
 
 
@@ -161,10 +192,11 @@ def main():
     )
     options = parser.parse_args()
     print(f"{numba.get_num_threads()} threads; sgemm 2048³: {sgemm_rate() / 1e9:.0f} GF/s")
-    against_sgemm_and_fft(20)
+    against_limits(20)
     if options.rates:
         return
-    against_sgemm_and_fft(22)
+    against_limits(18)
+    against_limits(22)
     against_dense()
     cliffs()
     one_row()

@@ -8,7 +8,7 @@ same run, as independent multiply-adds in registers. Arrays begin on a boundary 
 
 import numba
 import numpy as np
-from common import best
+from common import best, multiply_adds
 
 from ldlrpp.kernels.addresses import call
 from ldlrpp.kernels.ldl_passes import (
@@ -20,21 +20,7 @@ from ldlrpp.kernels.ldl_passes import (
     PASS4_BACKWARD,
     backward_passes,
 )
-from ldlrpp.kernels.vectors import add, lanes, load, multiply_add, store, zeros
-
-
-@numba.njit
-def arithmetic(array, n):
-    """``12 n`` independent multiply-adds of vectors."""
-    a = load(array, 0)
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = s9 = s10 = s11 = zeros(array)
-    for _ in range(n):
-        s0, s1, s2 = multiply_add(s0, a, a), multiply_add(s1, a, a), multiply_add(s2, a, a)
-        s3, s4, s5 = multiply_add(s3, a, a), multiply_add(s4, a, a), multiply_add(s5, a, a)
-        s6, s7, s8 = multiply_add(s6, a, a), multiply_add(s7, a, a), multiply_add(s8, a, a)
-        s9, s10, s11 = multiply_add(s9, a, a), multiply_add(s10, a, a), multiply_add(s11, a, a)
-    total = add(add(add(s0, s1), add(s2, s3)), add(add(s4, s5), add(s6, s7)))
-    store(array, 0, add(total, add(add(s8, s9), add(s10, s11))))
+from ldlrpp.kernels.vectors import lanes
 
 
 @numba.njit
@@ -83,7 +69,7 @@ def aligned(size, offset=0):
 def main():
     rng = np.random.default_rng(0)
     passes = backward_passes(np.dtype(np.float32))
-    operation = best(lambda: arithmetic(np.full(16, 0.5, np.float32), 100_000), 30) / 1_200_000
+    operation = best(lambda: multiply_adds(np.full(16, 0.5, np.float32), 100_000), 30) / 1_200_000
     print(f"A multiply-add of a vector: {1e9 * operation:.3f} ns\n")
     print(f"{'':16}{'lines × rows':>14}{'ns / line and stage':>21}{'/ arithmetic':>14}{'/ arithmetic, unaligned':>25}")
     for n_lines, rows in ((16, 8), (64, 16)):
