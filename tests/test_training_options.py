@@ -187,6 +187,18 @@ def test_every_schedule_serves_every_solver(solver, learning_rate, digits, recwa
         assert model._optimizer.learning_rate < 0.05 * options["learning_rate_init"]
 
 
+@pytest.mark.parametrize("learning_rate", ["cosine", "onecycle"])
+def test_schedules_that_end_run_to_their_end(learning_rate, digits):
+    X, X_test, y, y_test = digits
+    # no epoch after the first improves by so much
+    model = LDLClassifier(learning_rate=learning_rate, max_iter=7, tol=10.0, n_iter_no_change=1, **SMALL).fit(X, y)
+    assert model.n_iter_ == 7
+    assert model._optimizer.learning_rate < 0.1 * model.learning_rate_init
+    stopped = clone(model).set_params(early_stopping=True).fit(X, y, X_val=X_test, y_val=y_test)
+    assert stopped.n_iter_ == 3
+    assert clone(model).set_params(learning_rate="constant").fit(X, y).n_iter_ == 3
+
+
 def test_adaptive_lowers_the_rate_and_goes_on(digits, caplog):
     X, _, y, _ = digits
     with caplog.at_level(logging.INFO, "ldlrpp"):

@@ -285,7 +285,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
                     return
                 self._say(f"{message} Setting learning rate to {self._schedule.rate():g}.")
                 self._n_no_improvement = 0
-        if self.learning_rate not in ("cosine", "onecycle"):  # which are meant to end there
+        if not self._schedule.ends:
             warnings.warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
@@ -334,7 +334,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         if not self.early_stopping:
             improved = self._note_loss()
         self._n_no_improvement = 0 if improved else self._n_no_improvement + 1
-        if self._n_no_improvement <= self.n_iter_no_change:
+        if self._n_no_improvement <= self.n_iter_no_change or (self._schedule.ends and not self.early_stopping):
             return None
         what = "Validation score" if self.early_stopping else "Training loss"
         return f"{what} did not improve more than tol={self.tol:g} for {self.n_iter_no_change} consecutive epochs."

@@ -45,9 +45,14 @@ class Schedule:
         return self.initial / self._divisor
 
     @property
+    def ends(self):
+        """Whether the rate is made for ``n_epochs`` epochs: until then a loss that stands still says nothing."""
+        return self.kind in ("cosine", "onecycle")
+
+    @property
     def ended(self):
         """Whether the rate has come to its end, where it has one."""
-        return self.kind in ("cosine", "onecycle") and self._n_epochs_done >= self.n_epochs
+        return self.ends and self._n_epochs_done >= self.n_epochs
 
     def end_epoch(self, n_samples):
         """Take note of an epoch of so many samples."""
