@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ldlrpp import LDLClassifier, LDLRegressor, LossCurveDisplay, RPPClassifier, RPPRegressor
-from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs
+from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs, fit_lbfgs
 
 ESTIMATORS = [LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor]
 CLASSIFIERS = [LDLClassifier, RPPClassifier]
@@ -430,3 +430,24 @@ def test_ctrl_c_keeps_the_model(digits, monkeypatch):
         model.fit(X, y)
     assert model.n_iter_ == 2
     assert model.predict(X).shape == y.shape
+
+
+def test_ctrl_c_keeps_the_last_iteration_of_lbfgs(digits, monkeypatch):
+    X, _, y, _ = digits
+    seen = []
+
+    def interrupted(network, *args, callback, **kwargs):
+        def after(loss):
+            callback(loss)
+            seen.append(network.flat.copy())
+            if len(seen) == 2:
+                network.flat[:] = 1e3  # as its line search may
+                raise KeyboardInterrupt
+
+        return fit_lbfgs(network, *args, callback=after, **kwargs)
+
+    monkeypatch.setattr("ldlrpp.estimators.base.fit_lbfgs", interrupted)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model = LDLClassifier((32,), solver="lbfgs", random_state=0).fit(X, y)
+    assert model.n_iter_ == 2
+    np.testing.assert_array_equal(model.network_.flat, seen[1])

@@ -1,5 +1,6 @@
 """The estimators' options of training: each does what it says."""
 
+import copy
 import logging
 import warnings
 
@@ -429,14 +430,17 @@ def test_class_weights_of_classes_that_are_not_there(digits):
 
 
 def test_training_that_diverges_keeps_the_best_weights(digits):
-    X, _, _, _ = digits
-    y = np.exp(X[:, 2])
+    X, X_test, _, _ = digits
+    y, y_test = np.exp(X[:, 2]), np.exp(X_test[:, 2])
     model = RPPRegressor(
-        (40,), loss="poisson", solver="sgd", early_stopping=True, learning_rate_init=3.0, momentum=0, random_state=0
+        (40,), loss="poisson", solver="sgd", early_stopping=True, learning_rate_init=0.01, momentum=0, random_state=0
     )
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match="Training diverged"):
-        model.fit(X, y)
-    assert "_best_parameters" not in vars(model)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"Training diverged .* keeps the best weights"):
+        model.fit(X[:300], y[:300], X_val=X_test, y_val=y_test)
+    assert len(model.validation_scores_) == len(model.loss_curve_) == model.n_iter_ > 1
+    assert model.score(X_test, y_test) == pytest.approx(model.best_validation_score_, abs=1e-6)
+    # the last weights are finite, and what they predict is not
+    assert np.isnan(model.validation_scores_[-1])
 
 
 @pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor])
@@ -464,6 +468,63 @@ def test_validation_targets_must_be_like_the_others(digits):
         RPPRegressor(**SMALL).fit(X, two, X_val=X_test, y_val=y_test)
     with pytest.raises(TypeError, match="y must be a dense array"):
         LDLClassifier(**SMALL).fit(X[:100], csr_matrix(np.eye(10, dtype=int)[y[:100]]))
+
+
+@pytest.mark.parametrize(
+    ("at_first", "then"),
+    [
+        ({}, {"solver": "sgd"}),
+        ({}, {"solver": "adamw"}),
+        ({"solver": "adamw"}, {"weight_decay": 1.0}),
+        ({}, {"learning_rate_init": 0.002}),
+        ({}, {"learning_rate": "invscaling"}),
+        ({"learning_rate": "invscaling"}, {"power_t": 0.3}),
+        ({"learning_rate": "cosine"}, {"max_iter": 10}),
+        ({}, {"beta_1": 0.5}),
+        ({}, {"beta_2": 0.9}),
+        ({}, {"epsilon": 0.1}),
+        ({"solver": "sgd"}, {"momentum": 0.5}),
+        ({"solver": "sgd"}, {"nesterovs_momentum": False}),
+        ({}, {"random_state": 1}),
+        ({}, {"alpha": 10.0}),
+        ({}, {"dropout": 0.5}),
+        ({}, {"max_grad_norm": 1e-3}),
+        ({}, {"batch_size": 100}),
+        ({}, {"shuffle": False}),
+    ],
+)
+def test_changed_parameters_apply_from_the_next_call_on(at_first, then, digits):
+    X, _, y, _ = digits
+    model = RPPRegressor(**{**SMALL, **at_first}).partial_fit(X, y).partial_fit(X, y)
+    same, changed = (copy.deepcopy(model).set_params(**options) for options in (at_first, then))
+    for each in (model, same, changed):
+        each.partial_fit(X, y)
+    np.testing.assert_array_equal(same.network_.flat, model.network_.flat)
+    assert (changed.network_.flat != model.network_.flat).any()
+
+
+def test_what_goes_on_where_parameters_change(digits):
+    X, _, y, _ = digits
+    model = RPPRegressor(**SMALL).partial_fit(X, y).partial_fit(X, y)
+    decayed = copy.deepcopy(model).set_params(solver="adamw", weight_decay=0.0)
+    descending = copy.deepcopy(model).set_params(solver="sgd")
+    cosine = copy.deepcopy(model).set_params(learning_rate="cosine", max_iter=4)
+    reseeded = [copy.deepcopy(each).set_params(random_state=9) for each in (model, model.partial_fit(X, y))]
+    for each in (decayed, descending, cosine, *reseeded):
+        each.partial_fit(X, y)
+    # Adam's moments stay, and its count of steps
+    np.testing.assert_array_equal(decayed.network_.flat, model.network_.flat)
+    assert list(descending._optimizer.state) == ["velocities"]
+    # the third of four epochs, from one half of the cosine on
+    assert 0.14 * model.learning_rate_init < cosine._optimizer.learning_rate < 0.5 * model.learning_rate_init
+    assert cosine._schedule.state == model._schedule.state
+    assert reseeded[0]._rng.bit_generator.state == reseeded[1]._rng.bit_generator.state
+    # a warm start takes them up too
+    warm = [copy.deepcopy(each).set_params(random_state=3, warm_start=True, max_iter=1) for each in reseeded]
+    assert warm[0].fit(X, y)._rng.bit_generator.state == warm[1].fit(X, y)._rng.bit_generator.state
+    for name, value in (("solver", "sdg"), ("dropout", -1), ("batch_size", 0)):
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of RPPRegressor must be"):
+            copy.deepcopy(model).set_params(**{name: value}).partial_fit(X, y)
 
 
 @pytest.mark.parametrize("rate", ["cosine", "onecycle"])

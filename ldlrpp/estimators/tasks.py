@@ -10,6 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from ldlrpp.estimators.base import BaseNetworkEstimator, partial_fit_available
+from ldlrpp.estimators.undo import all_or_nothing
 from ldlrpp.network import AbsoluteError, Huber, Logistic, Poisson, Softmax, SquaredError
 
 
@@ -66,9 +67,16 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
         return self._label_binarizer.inverse_transform(probabilities.ravel() if self.n_outputs_ == 1 else probabilities)
 
     @partial_fit_available
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Train for one epoch on a part of the data.
+
+        Parameters of training that were changed since the last call (``solver``, ``learning_rate`` and
+        ``learning_rate_init``, ``max_iter``, moments, penalties, ...) apply from here on. An optimiser of the same kind
+        keeps its moments, another one begins without; a learning rate keeps the count of epochs; another
+        ``random_state`` begins a new random stream. What is built into the network must stay. A call that fails changes
+        nothing.
 
         Parameters
         ----------
@@ -185,9 +193,16 @@ class NetworkRegressor(MultiOutputMixin, RegressorMixin, BaseNetworkEstimator):
         return r2_score(y, predictions, sample_weight=sample_weight) if np.isfinite(predictions).all() else np.nan
 
     @partial_fit_available
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch on a part of the data.
+
+        Parameters of training that were changed since the last call (``solver``, ``learning_rate`` and
+        ``learning_rate_init``, ``max_iter``, moments, penalties, ...) apply from here on. An optimiser of the same kind
+        keeps its moments, another one begins without; a learning rate keeps the count of epochs; another
+        ``random_state`` begins a new random stream. What is built into the network must stay. A call that fails changes
+        nothing.
 
         Parameters
         ----------
