@@ -319,6 +319,18 @@ def test_n_jobs_are_the_threads_while_it_works(digits, monkeypatch):
     )
 
 
+def test_negative_n_jobs_leave_threads_out(digits, monkeypatch):
+    X, _, y, _ = digits
+    seen = []
+    monkeypatch.setattr(numba, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(numba, "set_num_threads", seen.append)
+    for n_jobs in (-1, -2, -30):
+        RPPClassifier(n_jobs=n_jobs, max_iter=1, **SMALL).fit(X, y)
+    assert seen == [1, 2] * 2
+    with pytest.raises(ValueError, match=r"The 'n_jobs' parameter of RPPClassifier must be .* Got 0"):
+        RPPClassifier(n_jobs=0).fit(X, y)
+
+
 def test_devices(digits):
     X, _, y, _ = digits
     assert LDLClassifier(device="auto", max_iter=1, **SMALL).fit(X, y).n_iter_ == 1
@@ -368,6 +380,52 @@ def test_a_callback_stops_training(estimator, solver, digits, recwarn):
     assert callback.seen == [{"adam": "epoch", "lbfgs": "iteration"}[solver]] * 3 + ["fit"]
     np.testing.assert_array_equal(callback.fitted[-1], model.predict(X[:5]))
     assert not [w for w in recwarn if w.category is ConvergenceWarning]
+
+
+class Keep(StopAfter):
+    """Keeps the estimators that it is given; ``train`` trains the first of them at once."""
+
+    def __init__(self, train=None):
+        super().__init__(None)
+        self.train, self.n_torn_down = train, 0
+
+    def teardown(self, estimator, context):
+        self.n_torn_down += 1
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        if self.train and not self.fitted:
+            fitted_estimator.partial_fit(*self.train)
+        self.fitted.append(fitted_estimator)
+
+
+@pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_estimators_that_a_callback_keeps_stay_what_they_were(estimator, solver, digits):
+    X, X_test, y, y_test = digits
+    keep = Keep()
+    model = estimator(solver=solver, max_iter=3, **SMALL).set_callbacks(keep)
+    model.fit(X, y, X_val=X_test, y_val=y_test)
+    for n_epochs, kept in enumerate(keep.fitted[:3], 1):
+        assert kept.n_iter_ == len(kept.loss_curve_) == len(kept.validation_scores_) == n_epochs
+        assert kept.score(X_test, y_test) == pytest.approx(model.validation_scores_[n_epochs - 1])
+        short = clone(model).set_params(max_iter=n_epochs).set_callbacks().fit(X, y)
+        np.testing.assert_array_equal(kept.predict(X_test), short.predict(X_test))
+    assert len({id(kept.network_) for kept in (*keep.fitted, model)}) == 5
+
+
+def test_what_a_callback_trains_is_not_what_is_fitted(digits):
+    X, _, y, _ = digits
+    plain, keep, train = Keep(), Keep(), Keep((X, y))
+    model = LDLClassifier(max_iter=3, **SMALL)
+    alone, watched, trained = (clone(model).set_callbacks(callback).fit(X, y) for callback in (plain, keep, train))
+    for each in (watched, trained):
+        np.testing.assert_array_equal(each.network_.flat, alone.network_.flat)
+        assert each.loss_curve_ == alone.loss_curve_
+    # one epoch and a call of partial_fit, while the fit goes on or after it, are two epochs
+    keep.fitted[0].partial_fit(X, y)
+    for each in (keep, train):
+        np.testing.assert_array_equal(each.fitted[0].network_.flat, plain.fitted[1].network_.flat)
+        assert each.n_torn_down == 1
 
 
 def test_scikit_learns_progress_bar(digits, capsys):

@@ -18,6 +18,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ldlrpp.estimators.display import DocumentationLink
+from ldlrpp.estimators.inspection import Inspection
 from ldlrpp.estimators.layers import build
 from ldlrpp.estimators.parameters import LDL, RPP
 from ldlrpp.estimators.undo import Diverged, all_or_nothing
@@ -27,6 +28,11 @@ from ldlrpp.network import SGD, Adam, Data, Dense, Network, Schedule, epochs, fi
 _logger = logging.getLogger("ldlrpp")
 # Parameters that are built into a network: they must stay where one is trained further.
 _STRUCTURE = ("activation", "loss", "huber_delta", *LDL, *RPP)
+
+# What training changes in place.
+_TRAINED = (
+    "network_", "_optimizer", "_schedule", "_rng", "loss_curve_", "validation_scores_", "validation_loss_curve_"
+)  # fmt: skip
 
 
 class _Run:
@@ -53,7 +59,7 @@ def _takes_steps(self):
     return True
 
 
-class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
+class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
     """Fits a network whose hidden layers are those of `_described_layers` and whose last layer is dense.
 
     Subclasses get their parameters, which mean what they mean in `sklearn.neural_network.MLPClassifier`, from
@@ -148,7 +154,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         finally:
             if run.best is not None:
                 self.network_.flat[:] = run.best
-        context.call_on_fit_task_end(**task, reconstruction_attributes=self._fitted_attributes())
+        context.call_on_fit_task_end(**task, reconstruction_attributes=self._trained_copies)
         return self
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
@@ -326,7 +332,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
             self._end_epoch(next(training), len(data))
             run.end_epoch(self)
             message = self._no_improvement(validation, run)
-            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._fitted_attributes()):
+            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._trained_copies):
                 self._say("A callback stopped training.")
                 return
             if message:
@@ -348,7 +354,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
             self._end_epoch(loss, len(data))
             run.end_epoch(self)
             message = self._no_improvement(validation, run)
-            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._fitted_attributes()):
+            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._trained_copies):
                 self._say("A callback stopped training.")
                 raise StopIteration
             if message and self.early_stopping:
@@ -410,57 +416,17 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
                 run.best = self.network_.flat.copy()
         return improved
 
-    # --- Inspection --------------------------------------------------------------------------------------------------
-
-    def layer_weights(self, layer):
-        """The parameters of a layer.
-
-        Parameters
-        ----------
-        layer : int
-            Number of the layer: 0 is the first hidden one, -1 the dense output layer.
-
-        Returns
-        -------
-        weights : dict of str to ndarray
-            Copies of the arrays by name: 'weights', 'scale' and 'bias' of a butterfly (`ldlrpp.kernels.ldl_forward`),
-            'hidden' and 'bias' of an RPP layer (`ldlrpp.kernels.rpp_forward`), 'weights' (n_outputs, n_inputs) and
-            'bias' of a dense layer.
-        """
-        check_is_fitted(self)
-        return {name: array.copy() for name, array in self.network_.layers[layer].parameters.items()}
-
-    def to_dense(self, layer):
-        """The dense layer that computes the same as a layer.
-
-        Parameters
-        ----------
-        layer : int
-            Number of the layer: 0 is the first hidden one, -1 the output layer.
-
-        Returns
-        -------
-        matrix : ndarray of shape (n_inputs, n_outputs)
-            The layer's weights as a matrix: ``x @ matrix + bias`` is its output before the activation, up to rounding.
-        bias : ndarray of shape (n_outputs,)
-            Its bias.
-        """
-        check_is_fitted(self)
-        return self.network_.layers[layer].to_dense()
-
     # --- What else there is ------------------------------------------------------------------------------------------
 
     @property
     def _dtype(self):
         return self.network_.dtype
 
-    def _fitted_attributes(self):
-        """What makes a clone a fitted estimator, for callbacks."""
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if (name.endswith("_") and not name.startswith("_")) or name in ("_loss", "_label_binarizer", "_y_ndim")
-        }
+    def _trained_copies(self):
+        """What a shallow copy of the estimator must have of its own to be one that a callback may keep, and train."""
+        copies = copy.deepcopy({name: vars(self)[name] for name in _TRAINED})
+        # partial_fit of the copy is no end of this fit
+        return {**copies, "_skl_callbacks_to_teardown": []}
 
     def _say(self, message):
         _logger.info(message)

@@ -115,8 +115,8 @@ NETWORK = {
         "and 'onecycle' only where ``early_stopping`` asks for it.",
     ),
     "n_jobs": _of(
-        None, [_count(), Options(Integral, {-1}), None], "int or None",
-        "Threads of the kernels; None and -1 are all that Numba has.",
+        None, [_count(), Interval(Integral, None, -1, closed="right"), None], "int or None",
+        "Threads of the kernels, at most as many as Numba has; None and -1 are all of them, -2 all but one, and so on.",
     ),
     "device": _one_of("cpu", ("cpu", "cuda", "auto"), "Where kernels run: only 'cpu' is there, which 'auto' takes."),
 }  # fmt: skip

@@ -33,12 +33,16 @@ def single_threaded_blas():
 
 @contextmanager
 def kernel_threads(n_threads):
-    """Let kernels have ``n_threads`` inside the ``with`` block, None and -1 being all; put back whatever happens."""
+    """Let kernels have ``n_threads`` inside the ``with`` block; put back whatever happens.
+
+    None and -1 are all that there are, and -k all but k - 1, one at least.
+    """
     if n_threads in (None, -1):
         yield
         return
     before = numba.get_num_threads()
-    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
+    wanted = n_threads if n_threads > 0 else max(1, before + 1 + n_threads)
+    numba.set_num_threads(min(wanted, numba.config.NUMBA_NUM_THREADS))
     try:
         yield
     finally:
