@@ -1,6 +1,7 @@
 """The estimators as scikit-learn's users meet them."""
 
 import pickle
+import sys
 
 import joblib
 import matplotlib.pyplot as plt
@@ -242,6 +243,23 @@ def test_the_picture_of_a_fit(digits):
         LossCurveDisplay.from_estimator(LDLClassifier())
 
 
+def test_pictures_want_matplotlib(digits, monkeypatch):
+    X, _, y, _ = digits
+    model = LDLClassifier((32,), max_iter=2, learning_rate="cosine").fit(X, y)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"LossCurveDisplay\.from_estimator requires matplotlib"):
+        LossCurveDisplay.from_estimator(model)
+    with pytest.raises(ImportError, match=r"LossCurveDisplay\.plot requires matplotlib"):
+        LossCurveDisplay([1.0]).plot()
+
+
+@unconverged
+@pytest.mark.parametrize("sizes", [16, np.int64(16), np.array(16), np.array([16]), [np.int32(16)]])
+def test_widths_in_all_their_forms(sizes, digits):
+    X, _, y, _ = digits
+    assert LDLRegressor(sizes, max_iter=1).fit(X, y).network_.layers[0].n_outputs == 16
+
+
 @unconverged
 def test_options_of_the_layers_reach_them(digits):
     X, _, y, _ = digits
@@ -304,6 +322,7 @@ def test_the_scale_of_rpp_gradients(digits):
             "hidden_layer_sizes: n_permutations must divide the width 25, got 10",
         ),
         (LDLClassifier((100, 0)), r"hidden_layer_sizes must be integers of 1 or more, got \(100, 0\)"),
+        (LDLClassifier(np.array(16.5)), r"hidden_layer_sizes must be integers of 1 or more, got array\(16\.5\)"),
         (LDLClassifier((10.5,)), r"hidden_layer_sizes must be integers of 1 or more, got \(10\.5,\)"),
         (LDLClassifier(activation="gelu"), "The 'activation' parameter of LDLClassifier must be"),
         (LDLRegressor(init="zeros"), "The 'init' parameter of LDLRegressor must be"),
