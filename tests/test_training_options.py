@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_class_weight
 
 from ldlrpp import LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor
 
@@ -115,6 +116,64 @@ def test_class_weights(digits):
     assert (balanced.predict(X) == 1).sum() > (plain.predict(X) == 1).sum()
     with pytest.raises(ValueError, match="class_weight='balanced' is not for partial_fit"):
         balanced.partial_fit(X, y)
+
+
+def test_balanced_weights_are_those_of_the_training_labels(digits):
+    X, X_test, y, y_test = digits
+    train = (y < 3) & ((y != 1) | (np.arange(len(y)) % 5 == 0))
+    by_class = dict(enumerate(compute_class_weight("balanced", classes=np.arange(3), y=y[train])))
+    options = {"max_iter": 2, **SMALL}
+    for val in (y_test == 0, (y_test == 0) | (y_test == 1)):
+        balanced, given = (
+            RPPClassifier(class_weight=weights, **options).fit(X[train], y[train], X_val=X_test[val], y_val=y_test[val])
+            for weights in ("balanced", by_class)
+        )
+        assert balanced.loss_curve_ == given.loss_curve_
+        assert balanced.validation_loss_curve_ == given.validation_loss_curve_
+        assert balanced.validation_scores_ == given.validation_scores_
+    # a warm start without class 1: the validation samples of it weigh 1
+    part, val = train & (y != 1), y_test < 3
+    by_class = dict(zip((0, 2), compute_class_weight("balanced", classes=np.array([0, 2]), y=y[part]), strict=True))
+    for weights, model in (("balanced", balanced), (by_class | {1: 1.0}, given)):
+        model.set_params(class_weight=weights, warm_start=True)
+        model.fit(X[part], y[part], X_val=X_test[val], y_val=y_test[val])
+    assert balanced.loss_curve_ == given.loss_curve_
+    assert balanced.validation_loss_curve_ == given.validation_loss_curve_
+
+
+def test_balanced_weights_of_several_labels(digits):
+    X, X_test, y, y_test = digits
+    Y, Y_test = (np.stack([labels < 2, labels % 2 == 0], axis=1).astype(int) for labels in (y, y_test))
+    by_label = [dict(enumerate(compute_class_weight("balanced", classes=np.arange(2), y=column))) for column in Y.T]
+    val = Y_test[:, 0] == 0
+    balanced, given = (
+        LDLClassifier(class_weight=weights, max_iter=2, **SMALL).fit(X, Y, X_val=X_test[val], y_val=Y_test[val])
+        for weights in ("balanced", by_label)
+    )
+    assert balanced.loss_curve_ == given.loss_curve_
+    assert balanced.validation_loss_curve_ == given.validation_loss_curve_
+
+
+@pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor])
+def test_weights_that_are_all_zero(estimator, digits):
+    X, X_test, y, y_test = digits
+    model = estimator(max_iter=2, early_stopping=True, **SMALL)
+    with pytest.raises(ValueError, match=r"sample_weight, .* must not be zero for all samples, got 1347 zeros"):
+        model.fit(X, y, np.zeros(len(X)))
+    # of 20 samples one has a weight, and is set aside or is not
+    seen = []
+    for weights in np.eye(20):
+        message = r"sample_weight, .* early stopping \(validation_fraction=0.2\) (.*), got (4|16) zeros"
+        with pytest.raises(ValueError, match=message) as error:
+            clone(model).set_params(validation_fraction=0.2).fit(X[:20], y[:20], weights)
+        seen.append(str(error.value).partition(") ")[2])
+    assert seen.count("sets aside, got 4 zeros") == 16
+    assert seen.count("leaves for training, got 16 zeros") == 4
+    with pytest.raises(ValueError, match=r"sample_weight_val, .* must not be zero for all of X_val, got 450 zeros"):
+        model.fit(X, y, X_val=X_test, y_val=y_test, sample_weight_val=np.zeros(len(X_test)))
+    with pytest.raises(ValueError, match=r"Negative values in data passed to `sample_weight_val`"):
+        model.fit(X, y, X_val=X_test, y_val=y_test, sample_weight_val=-np.ones(len(X_test)))
+    assert not hasattr(model, "network_")
 
 
 @pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor])

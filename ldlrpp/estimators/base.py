@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.optimize import _check_optimize_result
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_non_negative, validate_data
 
 from ldlrpp.estimators.display import DocumentationLink
 from ldlrpp.estimators.inspection import Inspection
@@ -75,8 +75,8 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         """Targets (n_samples, n_outputs) of validated ``y``; with ``reset``, set the loss that takes them."""
 
     @abstractmethod
-    def _weights(self, y, sample_weight):
-        """The weights of samples in the loss, None for ones."""
+    def _weights(self, y, sample_weight, y_train):
+        """The weights of samples in the loss, None for ones; those of classes may follow from ``y_train``."""
 
     @abstractmethod
     def _score(self, scores, y, sample_weight):
@@ -123,7 +123,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         X, y, data = self._start(X, y, sample_weight, reset=not (self.warm_start and hasattr(self, "network_")))
         validation = None
         if X_val is not None or y_val is not None:
-            validation = self._validation_samples(X_val, y_val, sample_weight_val)
+            validation = self._validation_samples(X_val, y_val, sample_weight_val, y)
         elif sample_weight_val is not None:
             raise ValueError("sample_weight_val needs X_val and y_val")
         elif self.early_stopping:
@@ -196,7 +196,8 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
                     raise ValueError(f"{name} must stay {shown!r}, what the network has, got {structure[name][1]!r}")
         X, y, sample_weight = self._samples(X, y, sample_weight, reset)
         targets = self._targets(y, reset, classes)
-        weights = self._weights(y, sample_weight)
+        weights = self._weights(y, sample_weight, y)
+        _check_not_all_zero(weights, "sample_weight, times class_weight, must not be zero for all samples")
         if reset:
             self._structure = structure
             self._make_network(X, targets.shape[1], described)
@@ -216,7 +217,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
                 self.best_loss_ = None
         return X, y, self._data(X, targets, weights)
 
-    def _samples(self, X, y, sample_weight, reset):
+    def _samples(self, X, y, sample_weight, reset, weight_name="sample_weight"):
         """Validated inputs, targets and weights."""
         X, y = validate_data(
             self,
@@ -230,7 +231,8 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
             y_numeric=self._y_numeric,
         )
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, allow_all_zero_weights=True)
+            check_non_negative(sample_weight, f"`{weight_name}`")
         return X, y, sample_weight
 
     def _begin_random_stream(self):
@@ -260,14 +262,16 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         X = X.tocsr() if issparse(X) else X
         return Data(X, np.ascontiguousarray(targets, self._dtype), weights)
 
-    def _validation_samples(self, X_val, y_val, sample_weight_val):
+    def _validation_samples(self, X_val, y_val, sample_weight_val, y_train):
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together")
-        X, y, sample_weight = self._samples(X_val, y_val, sample_weight_val, reset=False)
+        X, y, sample_weight = self._samples(X_val, y_val, sample_weight_val, False, "sample_weight_val")
         targets = self._targets(y, False, None)
         if targets.shape[1] != self.n_outputs_:
             raise ValueError(f"y_val must have {self.n_outputs_} outputs like y, got {targets.shape[1]}")
-        return self._data(X, targets, self._weights(y, sample_weight)), y
+        weights = self._weights(y, sample_weight, y_train)
+        _check_not_all_zero(weights, "sample_weight_val, times class_weight, must not be zero for all of X_val")
+        return self._data(X, targets, weights), y
 
     def _split(self, data, y):
         """Training data, and validation data with their ``y``."""
@@ -290,6 +294,12 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
             Data(data.X[rows], data.targets[rows], None if data.weights is None else data.weights[rows])
             for rows in (train, held_out)
         )
+        for part, use in ((train_data, "leaves for training"), (validation_data, "sets aside")):
+            _check_not_all_zero(
+                part.weights,
+                "sample_weight, times class_weight, must not be zero for all samples that early stopping "
+                f"(validation_fraction={self.validation_fraction}) {use}",
+            )
         return train_data, (validation_data, y[held_out])
 
     def _make_optimizer(self):
@@ -460,6 +470,11 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _check_not_all_zero(weights, message):
+    if weights is not None and not weights.any():
+        raise ValueError(f"{message}, got {len(weights)} zeros")
 
 
 def _same(a, b):

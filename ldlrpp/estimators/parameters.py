@@ -124,7 +124,9 @@ NETWORK = {
 CLASSIFIER = {
     "class_weight": Parameter(
         None, [dict, list, StrOptions({"balanced"}), None], "dict, 'balanced', list of dict or None, default=None",
-        "Factors of the samples' weights by class, as in `sklearn.utils.class_weight.compute_sample_weight`.",
+        "Factors of the samples' weights by class, as in `sklearn.utils.class_weight.compute_sample_weight`, of "
+        "validation samples as well. 'balanced' takes them from all labels that `fit` gets for training, those that "
+        "early stopping sets aside included; classes that are not among these, as after a warm start, weigh 1.",
     ),
 }  # fmt: skip
 

@@ -44,10 +44,12 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
             raise ValueError(f"y must hold only the classes {self.classes_}, got {unknown}")
         return self._label_binarizer.transform(y)
 
-    def _weights(self, y, sample_weight):
+    def _weights(self, y, sample_weight, y_train):
         if self.class_weight is None:
             return sample_weight
-        if self._multilabel:
+        if isinstance(self.class_weight, str):
+            weights = _balanced(y.reshape(len(y), -1), y_train.reshape(len(y_train), -1))
+        elif self._multilabel:
             weights = compute_sample_weight(self.class_weight, y)
         else:
             # of all classes, for those of a dict need not all be in this y
@@ -185,7 +187,7 @@ class NetworkRegressor(MultiOutputMixin, RegressorMixin, BaseNetworkEstimator):
             self._y_ndim = y.ndim
         return y.reshape(len(y), -1)
 
-    def _weights(self, y, sample_weight):
+    def _weights(self, y, sample_weight, y_train):
         return sample_weight
 
     def _score(self, scores, y, sample_weight):
@@ -236,3 +238,17 @@ class NetworkRegressor(MultiOutputMixin, RegressorMixin, BaseNetworkEstimator):
         scores = self._scores(X)
         predictions = self._loss.predict(scores)
         return predictions.ravel() if self._y_ndim == 1 else predictions
+
+
+def _balanced(y, y_train):
+    """Weights that make all classes of a column of ``y_train`` count the same; of several columns the product.
+
+    A label that ``y_train`` does not have, in validation samples after a warm start on other classes, weighs 1.
+    """
+    weights = np.ones(len(y))
+    for labels, labels_train in zip(y.T, y_train.T, strict=True):
+        classes = np.unique(labels_train)
+        by_class = compute_class_weight("balanced", classes=classes, y=labels_train)
+        places = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+        weights *= np.where(classes[places] == labels, by_class[places], 1.0)
+    return weights
