@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from ldlrpp import LDLClassifier, LDLRegressor, LossCurveDisplay, RPPClassifier, RPPRegressor
 from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs, fit_lbfgs
@@ -470,3 +470,11 @@ def test_ctrl_c_keeps_the_last_iteration_of_lbfgs(digits, monkeypatch):
         model = LDLClassifier((32,), solver="lbfgs", random_state=0).fit(X, y)
     assert model.n_iter_ == 2
     np.testing.assert_array_equal(model.network_.flat, seen[1])
+
+
+@pytest.mark.parametrize(
+    "y", [list("abca"), np.array(["no", "yes"], dtype=object), [3, 3], [5, -1, 7, 7], [1.0, 0.0], [True, False]]
+)
+def test_targets_of_labels_are_those_of_the_binarizer(y):
+    y = np.asarray(y)
+    np.testing.assert_array_equal(LDLClassifier()._targets(y, True, None), LabelBinarizer().fit_transform(y))

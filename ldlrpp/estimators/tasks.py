@@ -42,7 +42,11 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
             raise ValueError(f"classes of a y of several labels must be {self.classes_}, its columns, got {classes}")
         if not multilabel and len(unknown := np.setdiff1d(y, self.classes_)):
             raise ValueError(f"y must hold only the classes {self.classes_}, got {unknown}")
-        return self._label_binarizer.transform(y)
+        if multilabel:
+            return y
+        # what the binarizer gives without its checks: 0.7 of 3 ms of partial_fit for 200 rows of LDL (1024, 1024)
+        places = np.searchsorted(self.classes_, y)[:, np.newaxis]
+        return places == (np.arange(len(self.classes_)) if len(self.classes_) > 2 else 1)
 
     def _weights(self, y, sample_weight, y_train):
         if self.class_weight is None:
