@@ -1,10 +1,12 @@
 """Accuracy beside dense networks, linear models and boosted trees: python benchmarks/accuracy.py --data FILE...
 
 Four of scikit-learn's data sets, and every FILE that examples/fashion_mnist_rpp.py takes with --data. All networks have
-two hidden layers, the same number of epochs and, but for one that says so, their default parameters; a quarter of the
-data is for testing; of a file its test images, or a sixth. Seeds change initial weights, the order of samples and the
-split; a file's split stays. Scores are accuracies, R² for diabetes, mean ± standard deviation over the seeds; seconds
-are the median of the fits. Models that are no networks are fitted once where there are more than 10,000 samples.
+two hidden layers and the same number of epochs, which those with a constant learning rate are held to by
+n_iter_no_change, for by default they stop when the training loss stands still; all else is, but for what a name says,
+the default. A quarter of the data is for testing; of a file its test images, or a sixth. Seeds change initial weights,
+the order of samples and the split; a file's split stays. Scores are accuracies, R² for diabetes, mean ± standard
+deviation over the seeds; seconds are the median of the fits. Models that are no networks are fitted once where there
+are more than 10,000 samples.
 """
 
 import argparse
@@ -63,14 +65,15 @@ def models(n_inputs, n_outputs, regression, epochs, seed):
         if regression
         else (LDLClassifier, RPPClassifier, MLPClassifier, HistGradientBoostingClassifier)
     )
-    options = {"max_iter": epochs, "n_iter_no_change": epochs, "random_state": seed}
+    common = {"max_iter": epochs, "random_state": seed}
+    options = {**common, "n_iter_no_change": epochs}
     butterflies = (1 << (max(pair) - 1).bit_length() for pair in pairwise([n_inputs, *LDL_WIDTHS]))
     size = sum(map(kernels.ldl_n_parameters, butterflies)) + (LDL_WIDTHS[-1] + 1) * n_outputs
     width = narrow_width(n_inputs, n_outputs, size)
     return {
         f"LDL {LDL_WIDTHS}": ldl(LDL_WIDTHS, **options),
         f"LDL {LDL_WIDTHS}, cosine from 0.004": ldl(
-            LDL_WIDTHS, learning_rate="cosine", learning_rate_init=0.004, **options
+            LDL_WIDTHS, learning_rate="cosine", learning_rate_init=0.004, **common
         ),
         f"RPP {RPP_WIDTHS}, k = 10": rpp(RPP_WIDTHS, n_permutations=10, **options),
         f"RPP {RPP_WIDTHS}, k = 100": rpp(RPP_WIDTHS, n_permutations=100, **options),

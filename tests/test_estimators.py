@@ -1,6 +1,7 @@
 """The estimators as scikit-learn's users meet them."""
 
 import pickle
+import sys
 
 import joblib
 import matplotlib.pyplot as plt
@@ -14,10 +15,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from ldlrpp import LDLClassifier, LDLRegressor, LossCurveDisplay, RPPClassifier, RPPRegressor
-from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs
+from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs, fit_lbfgs
 
 ESTIMATORS = [LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor]
 CLASSIFIERS = [LDLClassifier, RPPClassifier]
@@ -242,6 +243,23 @@ def test_the_picture_of_a_fit(digits):
         LossCurveDisplay.from_estimator(LDLClassifier())
 
 
+def test_pictures_want_matplotlib(digits, monkeypatch):
+    X, _, y, _ = digits
+    model = LDLClassifier((32,), max_iter=2, learning_rate="cosine").fit(X, y)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"LossCurveDisplay\.from_estimator requires matplotlib"):
+        LossCurveDisplay.from_estimator(model)
+    with pytest.raises(ImportError, match=r"LossCurveDisplay\.plot requires matplotlib"):
+        LossCurveDisplay([1.0]).plot()
+
+
+@unconverged
+@pytest.mark.parametrize("sizes", [16, np.int64(16), np.array(16), np.array([16]), [np.int32(16)]])
+def test_widths_in_all_their_forms(sizes, digits):
+    X, _, y, _ = digits
+    assert LDLRegressor(sizes, max_iter=1).fit(X, y).network_.layers[0].n_outputs == 16
+
+
 @unconverged
 def test_options_of_the_layers_reach_them(digits):
     X, _, y, _ = digits
@@ -304,6 +322,7 @@ def test_the_scale_of_rpp_gradients(digits):
             "hidden_layer_sizes: n_permutations must divide the width 25, got 10",
         ),
         (LDLClassifier((100, 0)), r"hidden_layer_sizes must be integers of 1 or more, got \(100, 0\)"),
+        (LDLClassifier(np.array(16.5)), r"hidden_layer_sizes must be integers of 1 or more, got array\(16\.5\)"),
         (LDLClassifier((10.5,)), r"hidden_layer_sizes must be integers of 1 or more, got \(10\.5,\)"),
         (LDLClassifier(activation="gelu"), "The 'activation' parameter of LDLClassifier must be"),
         (LDLRegressor(init="zeros"), "The 'init' parameter of LDLRegressor must be"),
@@ -430,3 +449,32 @@ def test_ctrl_c_keeps_the_model(digits, monkeypatch):
         model.fit(X, y)
     assert model.n_iter_ == 2
     assert model.predict(X).shape == y.shape
+
+
+def test_ctrl_c_keeps_the_last_iteration_of_lbfgs(digits, monkeypatch):
+    X, _, y, _ = digits
+    seen = []
+
+    def interrupted(network, *args, callback, **kwargs):
+        def after(loss):
+            callback(loss)
+            seen.append(network.flat.copy())
+            if len(seen) == 2:
+                network.flat[:] = 1e3  # as its line search may
+                raise KeyboardInterrupt
+
+        return fit_lbfgs(network, *args, callback=after, **kwargs)
+
+    monkeypatch.setattr("ldlrpp.estimators.base.fit_lbfgs", interrupted)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model = LDLClassifier((32,), solver="lbfgs", random_state=0).fit(X, y)
+    assert model.n_iter_ == 2
+    np.testing.assert_array_equal(model.network_.flat, seen[1])
+
+
+@pytest.mark.parametrize(
+    "y", [list("abca"), np.array(["no", "yes"], dtype=object), [3, 3], [5, -1, 7, 7], [1.0, 0.0], [True, False]]
+)
+def test_targets_of_labels_are_those_of_the_binarizer(y):
+    y = np.asarray(y)
+    np.testing.assert_array_equal(LDLClassifier()._targets(y, True, None), LabelBinarizer().fit_transform(y))

@@ -128,6 +128,7 @@ def test_the_seed_of_the_permutations(digits):
     assert again.seeds_ == [drawn.seeds_[0]] * 2
     for model in (drawn, given):
         assert pickle.loads(pickle.dumps(model)).seeds_ == model.seeds_
+    assert MixedClassifier(LAYERS, max_iter=1).fit(X, y).seeds_ == [None, 3, None]
     for seed in (-1, 2**64, 1.5):
         with pytest.raises(ValueError, match="The 'seed' parameter of RPPClassifier must be"):
             RPPClassifier(seed=seed).fit(X, y)

@@ -1,5 +1,6 @@
 """The estimators' options of training: each does what it says."""
 
+import copy
 import logging
 import warnings
 
@@ -15,6 +16,7 @@ from sklearn.metrics import accuracy_score, log_loss, r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_class_weight
 
 from ldlrpp import LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor
 
@@ -116,6 +118,64 @@ def test_class_weights(digits):
         balanced.partial_fit(X, y)
 
 
+def test_balanced_weights_are_those_of_the_training_labels(digits):
+    X, X_test, y, y_test = digits
+    train = (y < 3) & ((y != 1) | (np.arange(len(y)) % 5 == 0))
+    by_class = dict(enumerate(compute_class_weight("balanced", classes=np.arange(3), y=y[train])))
+    options = {"max_iter": 2, **SMALL}
+    for val in (y_test == 0, (y_test == 0) | (y_test == 1)):
+        balanced, given = (
+            RPPClassifier(class_weight=weights, **options).fit(X[train], y[train], X_val=X_test[val], y_val=y_test[val])
+            for weights in ("balanced", by_class)
+        )
+        assert balanced.loss_curve_ == given.loss_curve_
+        assert balanced.validation_loss_curve_ == given.validation_loss_curve_
+        assert balanced.validation_scores_ == given.validation_scores_
+    # a warm start without class 1: the validation samples of it weigh 1
+    part, val = train & (y != 1), y_test < 3
+    by_class = dict(zip((0, 2), compute_class_weight("balanced", classes=np.array([0, 2]), y=y[part]), strict=True))
+    for weights, model in (("balanced", balanced), (by_class | {1: 1.0}, given)):
+        model.set_params(class_weight=weights, warm_start=True)
+        model.fit(X[part], y[part], X_val=X_test[val], y_val=y_test[val])
+    assert balanced.loss_curve_ == given.loss_curve_
+    assert balanced.validation_loss_curve_ == given.validation_loss_curve_
+
+
+def test_balanced_weights_of_several_labels(digits):
+    X, X_test, y, y_test = digits
+    Y, Y_test = (np.stack([labels < 2, labels % 2 == 0], axis=1).astype(int) for labels in (y, y_test))
+    by_label = [dict(enumerate(compute_class_weight("balanced", classes=np.arange(2), y=column))) for column in Y.T]
+    val = Y_test[:, 0] == 0
+    balanced, given = (
+        LDLClassifier(class_weight=weights, max_iter=2, **SMALL).fit(X, Y, X_val=X_test[val], y_val=Y_test[val])
+        for weights in ("balanced", by_label)
+    )
+    assert balanced.loss_curve_ == given.loss_curve_
+    assert balanced.validation_loss_curve_ == given.validation_loss_curve_
+
+
+@pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor])
+def test_weights_that_are_all_zero(estimator, digits):
+    X, X_test, y, y_test = digits
+    model = estimator(max_iter=2, early_stopping=True, **SMALL)
+    with pytest.raises(ValueError, match=r"sample_weight, .* must not be zero for all samples, got 1347 zeros"):
+        model.fit(X, y, np.zeros(len(X)))
+    # of 20 samples one has a weight, and is set aside or is not
+    seen = []
+    for weights in np.eye(20):
+        message = r"sample_weight, .* early stopping \(validation_fraction=0.2\) (.*), got (4|16) zeros"
+        with pytest.raises(ValueError, match=message) as error:
+            clone(model).set_params(validation_fraction=0.2).fit(X[:20], y[:20], weights)
+        seen.append(str(error.value).partition(") ")[2])
+    assert seen.count("sets aside, got 4 zeros") == 16
+    assert seen.count("leaves for training, got 16 zeros") == 4
+    with pytest.raises(ValueError, match=r"sample_weight_val, .* must not be zero for all of X_val, got 450 zeros"):
+        model.fit(X, y, X_val=X_test, y_val=y_test, sample_weight_val=np.zeros(len(X_test)))
+    with pytest.raises(ValueError, match=r"Negative values in data passed to `sample_weight_val`"):
+        model.fit(X, y, X_val=X_test, y_val=y_test, sample_weight_val=-np.ones(len(X_test)))
+    assert not hasattr(model, "network_")
+
+
 @pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor])
 def test_early_stopping_restores_the_best_weights(estimator, digits):
     X, X_test, y, y_test = digits
@@ -185,6 +245,18 @@ def test_every_schedule_serves_every_solver(solver, learning_rate, digits, recwa
         assert model._optimizer.learning_rate == pytest.approx(options["learning_rate_init"] * last)
     else:
         assert model._optimizer.learning_rate < 0.05 * options["learning_rate_init"]
+
+
+@pytest.mark.parametrize("learning_rate", ["cosine", "onecycle"])
+def test_schedules_that_end_run_to_their_end(learning_rate, digits):
+    X, X_test, y, y_test = digits
+    # no epoch after the first improves by so much
+    model = LDLClassifier(learning_rate=learning_rate, max_iter=7, tol=10.0, n_iter_no_change=1, **SMALL).fit(X, y)
+    assert model.n_iter_ == 7
+    assert model._optimizer.learning_rate < 0.1 * model.learning_rate_init
+    stopped = clone(model).set_params(early_stopping=True).fit(X, y, X_val=X_test, y_val=y_test)
+    assert stopped.n_iter_ == 3
+    assert clone(model).set_params(learning_rate="constant").fit(X, y).n_iter_ == 3
 
 
 def test_adaptive_lowers_the_rate_and_goes_on(digits, caplog):
@@ -306,6 +378,18 @@ def test_n_jobs_are_the_threads_while_it_works(digits, monkeypatch):
     )
 
 
+def test_negative_n_jobs_leave_threads_out(digits, monkeypatch):
+    X, _, y, _ = digits
+    seen = []
+    monkeypatch.setattr(numba, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(numba, "set_num_threads", seen.append)
+    for n_jobs in (-1, -2, -30):
+        RPPClassifier(n_jobs=n_jobs, max_iter=1, **SMALL).fit(X, y)
+    assert seen == [1, 2] * 2
+    with pytest.raises(ValueError, match=r"The 'n_jobs' parameter of RPPClassifier must be .* Got 0"):
+        RPPClassifier(n_jobs=0).fit(X, y)
+
+
 def test_devices(digits):
     X, _, y, _ = digits
     assert LDLClassifier(device="auto", max_iter=1, **SMALL).fit(X, y).n_iter_ == 1
@@ -355,6 +439,52 @@ def test_a_callback_stops_training(estimator, solver, digits, recwarn):
     assert callback.seen == [{"adam": "epoch", "lbfgs": "iteration"}[solver]] * 3 + ["fit"]
     np.testing.assert_array_equal(callback.fitted[-1], model.predict(X[:5]))
     assert not [w for w in recwarn if w.category is ConvergenceWarning]
+
+
+class Keep(StopAfter):
+    """Keeps the estimators that it is given; ``train`` trains the first of them at once."""
+
+    def __init__(self, train=None):
+        super().__init__(None)
+        self.train, self.n_torn_down = train, 0
+
+    def teardown(self, estimator, context):
+        self.n_torn_down += 1
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        if self.train and not self.fitted:
+            fitted_estimator.partial_fit(*self.train)
+        self.fitted.append(fitted_estimator)
+
+
+@pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_estimators_that_a_callback_keeps_stay_what_they_were(estimator, solver, digits):
+    X, X_test, y, y_test = digits
+    keep = Keep()
+    model = estimator(solver=solver, max_iter=3, **SMALL).set_callbacks(keep)
+    model.fit(X, y, X_val=X_test, y_val=y_test)
+    for n_epochs, kept in enumerate(keep.fitted[:3], 1):
+        assert kept.n_iter_ == len(kept.loss_curve_) == len(kept.validation_scores_) == n_epochs
+        assert kept.score(X_test, y_test) == pytest.approx(model.validation_scores_[n_epochs - 1])
+        short = clone(model).set_params(max_iter=n_epochs).set_callbacks().fit(X, y)
+        np.testing.assert_array_equal(kept.predict(X_test), short.predict(X_test))
+    assert len({id(kept.network_) for kept in (*keep.fitted, model)}) == 5
+
+
+def test_what_a_callback_trains_is_not_what_is_fitted(digits):
+    X, _, y, _ = digits
+    plain, keep, train = Keep(), Keep(), Keep((X, y))
+    model = LDLClassifier(max_iter=3, **SMALL)
+    alone, watched, trained = (clone(model).set_callbacks(callback).fit(X, y) for callback in (plain, keep, train))
+    for each in (watched, trained):
+        np.testing.assert_array_equal(each.network_.flat, alone.network_.flat)
+        assert each.loss_curve_ == alone.loss_curve_
+    # one epoch and a call of partial_fit, while the fit goes on or after it, are two epochs
+    keep.fitted[0].partial_fit(X, y)
+    for each in (keep, train):
+        np.testing.assert_array_equal(each.fitted[0].network_.flat, plain.fitted[1].network_.flat)
+        assert each.n_torn_down == 1
 
 
 def test_scikit_learns_progress_bar(digits, capsys):
@@ -417,14 +547,17 @@ def test_class_weights_of_classes_that_are_not_there(digits):
 
 
 def test_training_that_diverges_keeps_the_best_weights(digits):
-    X, _, _, _ = digits
-    y = np.exp(X[:, 2])
+    X, X_test, _, _ = digits
+    y, y_test = np.exp(X[:, 2]), np.exp(X_test[:, 2])
     model = RPPRegressor(
-        (40,), loss="poisson", solver="sgd", early_stopping=True, learning_rate_init=3.0, momentum=0, random_state=0
+        (40,), loss="poisson", solver="sgd", early_stopping=True, learning_rate_init=0.01, momentum=0, random_state=0
     )
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match="Training diverged"):
-        model.fit(X, y)
-    assert "_best_parameters" not in vars(model)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"Training diverged .* keeps the best weights"):
+        model.fit(X[:300], y[:300], X_val=X_test, y_val=y_test)
+    assert len(model.validation_scores_) == len(model.loss_curve_) == model.n_iter_ > 1
+    assert model.score(X_test, y_test) == pytest.approx(model.best_validation_score_, abs=1e-6)
+    # the last weights are finite, and what they predict is not
+    assert np.isnan(model.validation_scores_[-1])
 
 
 @pytest.mark.parametrize("estimator", [LDLClassifier, RPPRegressor])
@@ -452,6 +585,63 @@ def test_validation_targets_must_be_like_the_others(digits):
         RPPRegressor(**SMALL).fit(X, two, X_val=X_test, y_val=y_test)
     with pytest.raises(TypeError, match="y must be a dense array"):
         LDLClassifier(**SMALL).fit(X[:100], csr_matrix(np.eye(10, dtype=int)[y[:100]]))
+
+
+@pytest.mark.parametrize(
+    ("at_first", "then"),
+    [
+        ({}, {"solver": "sgd"}),
+        ({}, {"solver": "adamw"}),
+        ({"solver": "adamw"}, {"weight_decay": 1.0}),
+        ({}, {"learning_rate_init": 0.002}),
+        ({}, {"learning_rate": "invscaling"}),
+        ({"learning_rate": "invscaling"}, {"power_t": 0.3}),
+        ({"learning_rate": "cosine"}, {"max_iter": 10}),
+        ({}, {"beta_1": 0.5}),
+        ({}, {"beta_2": 0.9}),
+        ({}, {"epsilon": 0.1}),
+        ({"solver": "sgd"}, {"momentum": 0.5}),
+        ({"solver": "sgd"}, {"nesterovs_momentum": False}),
+        ({}, {"random_state": 1}),
+        ({}, {"alpha": 10.0}),
+        ({}, {"dropout": 0.5}),
+        ({}, {"max_grad_norm": 1e-3}),
+        ({}, {"batch_size": 100}),
+        ({}, {"shuffle": False}),
+    ],
+)
+def test_changed_parameters_apply_from_the_next_call_on(at_first, then, digits):
+    X, _, y, _ = digits
+    model = RPPRegressor(**{**SMALL, **at_first}).partial_fit(X, y).partial_fit(X, y)
+    same, changed = (copy.deepcopy(model).set_params(**options) for options in (at_first, then))
+    for each in (model, same, changed):
+        each.partial_fit(X, y)
+    np.testing.assert_array_equal(same.network_.flat, model.network_.flat)
+    assert (changed.network_.flat != model.network_.flat).any()
+
+
+def test_what_goes_on_where_parameters_change(digits):
+    X, _, y, _ = digits
+    model = RPPRegressor(**SMALL).partial_fit(X, y).partial_fit(X, y)
+    decayed = copy.deepcopy(model).set_params(solver="adamw", weight_decay=0.0)
+    descending = copy.deepcopy(model).set_params(solver="sgd")
+    cosine = copy.deepcopy(model).set_params(learning_rate="cosine", max_iter=4)
+    reseeded = [copy.deepcopy(each).set_params(random_state=9) for each in (model, model.partial_fit(X, y))]
+    for each in (decayed, descending, cosine, *reseeded):
+        each.partial_fit(X, y)
+    # Adam's moments stay, and its count of steps
+    np.testing.assert_array_equal(decayed.network_.flat, model.network_.flat)
+    assert list(descending._optimizer.state) == ["velocities"]
+    # the third of four epochs, from one half of the cosine on
+    assert 0.14 * model.learning_rate_init < cosine._optimizer.learning_rate < 0.5 * model.learning_rate_init
+    assert cosine._schedule.state == model._schedule.state
+    assert reseeded[0]._rng.bit_generator.state == reseeded[1]._rng.bit_generator.state
+    # a warm start takes them up too
+    warm = [copy.deepcopy(each).set_params(random_state=3, warm_start=True, max_iter=1) for each in reseeded]
+    assert warm[0].fit(X, y)._rng.bit_generator.state == warm[1].fit(X, y)._rng.bit_generator.state
+    for name, value in (("solver", "sdg"), ("dropout", -1), ("batch_size", 0)):
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of RPPRegressor must be"):
+            copy.deepcopy(model).set_params(**{name: value}).partial_fit(X, y)
 
 
 @pytest.mark.parametrize("rate", ["cosine", "onecycle"])

@@ -2,10 +2,12 @@
 
 import pickle
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.callback import ScoringMonitor
 from sklearn.datasets import load_digits, make_friedman1
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge, RidgeClassifier
@@ -13,7 +15,16 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ldlrpp import LDLClassifier, LDLRegressor, LDLTransformer, RPPClassifier, RPPRegressor, RPPTransformer
+from ldlrpp import (
+    LDLClassifier,
+    LDLRegressor,
+    LDLTransformer,
+    LossCurveDisplay,
+    RPPClassifier,
+    RPPRegressor,
+    RPPTransformer,
+)
+from ldlrpp.network import Adam
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TRANSFORMERS = [LDLTransformer, RPPTransformer]
@@ -129,6 +140,107 @@ def test_a_fit_that_fails_leaves_what_was_there(digits):
     with pytest.raises(ValueError, match="n_permutations"):
         model.set_params(hidden_layer_sizes=15).fit(X, y)
     np.testing.assert_array_equal(model.transform(X), hidden)
+
+
+class Stop:
+    """A scikit-learn callback that is passed on to estimators inside, and stops or fails after some epochs."""
+
+    max_propagation_depth = None
+
+    def __init__(self, n_epochs, error=None):
+        self.n_epochs, self.error, self.seen = n_epochs, error, []
+
+    def setup(self, estimator, context):
+        self.seen.append("setup")
+
+    def teardown(self, estimator, context):
+        self.seen.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, metadata=None, fitted_estimator=None):
+        self.seen.append(context.task_name)
+        if self.seen.count("epoch") == self.n_epochs and self.error is not None:
+            raise self.error
+        return self.seen.count("epoch") == self.n_epochs
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
+def test_callbacks_see_the_epochs(transformer, digits):
+    X, y = digits
+    callback, monitor = Stop(2), ScoringMonitor(scoring="accuracy")
+    model = transformer((20,), random_state=0).set_callbacks(callback, monitor).fit(X, y)
+    assert model.n_iter_ == 2
+    assert callback.seen == ["setup", "epoch", "epoch", "fit", "teardown"]
+    assert [row["task_name"] for row in monitor.get_logs().data] == ["fit", "epoch", "epoch"]
+    model.estimator_.set_params(max_iter=3).fit(X, y)
+    assert len(callback.seen) == 5
+    # in a pipeline that has the callback, too
+    callback = Stop(2)
+    pipeline = make_pipeline(transformer((20,), random_state=0), "passthrough")
+    pipeline.set_callbacks(callback).fit(X, y)
+    assert pipeline[0].n_iter_ == 2
+    assert [callback.seen.count(what) for what in ("setup", "epoch", "teardown")] == [1, 2, 1]
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
+def test_a_warm_start_that_fails_leaves_what_was_there(transformer, digits):
+    X, y = digits
+    model = transformer((20,), max_iter=2, warm_start=True, random_state=0).fit(X, y)
+    before = pickle.dumps(model)
+    callback = Stop(2, ArithmeticError("a callback that fails"))
+    with pytest.raises(ArithmeticError, match="a callback that fails"):
+        model.set_params(max_iter=7).set_callbacks(callback).fit(X, y)
+    assert callback.seen[-1] == "teardown"
+    assert pickle.dumps(model.set_params(max_iter=2).set_callbacks()) == before
+
+
+def test_training_that_diverges_keeps_the_last_good_epoch(digits, monkeypatch):
+    X, y = digits
+    short = LDLTransformer((16,), max_iter=2, random_state=0).fit(X, y)
+    step, n_steps = Adam.step, 2 * -(-len(X) // 200)
+
+    def broken(self, parameters, *args):
+        step(self, parameters, *args)
+        if self.state["n_steps"] > n_steps:
+            parameters[:] = np.nan
+
+    monkeypatch.setattr(Adam, "step", broken)
+    model = LDLTransformer((16,), random_state=0)
+    with pytest.raises(ValueError, match="The estimator keeps the weights of epoch 2"):
+        model.fit(X, y)
+    np.testing.assert_array_equal(model.transform(X), short.transform(X))
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
+def test_what_is_inside(transformer, digits):
+    X, y = digits
+    model = transformer((20,), max_iter=2, random_state=0)
+    for look in (model.layer_weights, model.to_dense):
+        with pytest.raises(NotFittedError):
+            look(0)
+    assert not hasattr(model, "seeds_")
+    estimator = model.fit(X, y).estimator_
+    for layer in (0, 1):
+        assert model.layer_weights(layer).keys() == estimator.layer_weights(layer).keys()
+        for ours, theirs in zip(model.to_dense(layer), estimator.to_dense(layer), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    if transformer is RPPTransformer:
+        assert model.seeds_ == estimator.seeds_
+    display = LossCurveDisplay.from_estimator(model)
+    assert display.ax_.get_title() == transformer.__name__
+    assert display.loss_curve == estimator.loss_curve_
+    plt.close("all")
+
+
+def test_warnings_of_a_transformer_point_to_the_line_of_the_user(digits):
+    X, y = digits
+    pipeline = make_pipeline(StandardScaler(), LDLTransformer((8,), batch_size=5000, max_iter=1))
+    for each in (pipeline, pipeline[-1]):
+        with pytest.warns(UserWarning, match="batch_size=5000 is larger") as caught:
+            each.fit(X, y)
+        assert {warning.filename for warning in caught} == {__file__}
 
 
 def test_one_feature_is_reconstructed(digits):

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import sys
 import warnings
 from abc import ABC, abstractmethod
 
@@ -14,17 +15,42 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.optimize import _check_optimize_result
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_non_negative, validate_data
 
 from ldlrpp.estimators.display import DocumentationLink
+from ldlrpp.estimators.inspection import Inspection
 from ldlrpp.estimators.layers import build
 from ldlrpp.estimators.parameters import LDL, RPP
+from ldlrpp.estimators.undo import Diverged, all_or_nothing
 from ldlrpp.kernels.threads import kernel_threads
 from ldlrpp.network import SGD, Adam, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
 _logger = logging.getLogger("ldlrpp")
 # Parameters that are built into a network: they must stay where one is trained further.
 _STRUCTURE = ("activation", "loss", "huber_delta", *LDL, *RPP)
+
+# What training changes in place.
+_TRAINED = (
+    "network_", "_optimizer", "_schedule", "_rng", "loss_curve_", "validation_scores_", "validation_loss_curve_"
+)  # fmt: skip
+
+
+class _Run:
+    """What a fit remembers of its own epochs.
+
+    ``last`` are the weights after the last epoch (before the first one, those that there were), beside the state that
+    the schedule was in; ``best`` those of the best validation score where early stopping is to restore them.
+    """
+
+    def __init__(self, estimator):
+        self.last = estimator.network_.flat.copy()
+        self.schedule = dict(estimator._schedule.state)
+        self.best = None
+        self.n_no_improvement = 0
+
+    def end_epoch(self, estimator):
+        self.last[:] = estimator.network_.flat
+        self.schedule = dict(estimator._schedule.state)
 
 
 def _takes_steps(self):
@@ -33,7 +59,7 @@ def _takes_steps(self):
     return True
 
 
-class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
+class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
     """Fits a network whose hidden layers are those of `_described_layers` and whose last layer is dense.
 
     Subclasses get their parameters, which mean what they mean in `sklearn.neural_network.MLPClassifier`, from
@@ -49,8 +75,8 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         """Targets (n_samples, n_outputs) of validated ``y``; with ``reset``, set the loss that takes them."""
 
     @abstractmethod
-    def _weights(self, y, sample_weight):
-        """The weights of samples in the loss, None for ones."""
+    def _weights(self, y, sample_weight, y_train):
+        """The weights of samples in the loss, None for ones; those of classes may follow from ``y_train``."""
 
     @abstractmethod
     def _score(self, scores, y, sample_weight):
@@ -62,6 +88,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
 
     # --- Training ----------------------------------------------------------------------------------------------------
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit the network to data.
@@ -85,11 +112,18 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         -------
         self : object
             The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter will not do, or training diverged. After that, as after any other error, the
+            estimator is what it was before the call; but training that diverged after some epochs keeps the weights of
+            the last one that did not, or the best ones with ``early_stopping``, as the message says.
         """
         X, y, data = self._start(X, y, sample_weight, reset=not (self.warm_start and hasattr(self, "network_")))
         validation = None
         if X_val is not None or y_val is not None:
-            validation = self._validation_samples(X_val, y_val, sample_weight_val)
+            validation = self._validation_samples(X_val, y_val, sample_weight_val, y)
         elif sample_weight_val is not None:
             raise ValueError("sample_weight_val needs X_val and y_val")
         elif self.early_stopping:
@@ -101,19 +135,26 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         context = self._init_callback_context(max_subtasks=self.max_iter)
         task = {"estimator": self, "X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         context.call_on_fit_task_begin(**task)
-        self._best_parameters, self._n_no_improvement = None, 0
+        run = _Run(self)
         try:
             with kernel_threads(self.n_jobs):
                 train = self._fit_lbfgs if self.solver == "lbfgs" else self._fit_epochs
-                train(data, validation, context, task)
+                train(data, validation, run, context, task)
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=3)
+            _warn("Training interrupted by user.")
+            # where the line search of 'lbfgs' was is no place to stay at
+            if self.solver == "lbfgs" or not self._is_finite():
+                self._go_back(run)
+        except Diverged as error:
+            if self.n_iter_ == 0:
+                raise
+            self._go_back(run)
+            kept = f"the weights of epoch {self.n_iter_}" if run.best is None else "the best weights of those before"
+            raise Diverged(f"{error} The estimator keeps {kept}, and a new optimiser.", kept=True) from None
         finally:
-            if self._best_parameters is not None:
-                self.network_.flat[:] = self._best_parameters
-            del self._best_parameters, self._n_no_improvement
-        self._check_finite()
-        context.call_on_fit_task_end(**task, reconstruction_attributes=self._fitted_attributes())
+            if run.best is not None:
+                self.network_.flat[:] = run.best
+        context.call_on_fit_task_end(**task, reconstruction_attributes=self._trained_copies)
         return self
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
@@ -121,20 +162,24 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
             raise ValueError("partial_fit does not support early_stopping=True")
         _, _, data = self._start(X, y, sample_weight, reset=not hasattr(self, "network_"), classes=classes, new=False)
         if self._schedule.ended:
-            warnings.warn(
+            _warn(
                 f"learning_rate={self.learning_rate!r} has come to its end after {self._schedule.n_epochs} epochs: "
-                "further training changes next to nothing. max_iter is the number of epochs that it is made for.",
-                stacklevel=4,
+                "further training changes next to nothing. max_iter is the number of epochs that it is made for."
             )
         with kernel_threads(self.n_jobs):
             loss = next(self._epochs(data))
         self._end_epoch(loss, len(data))
         self._note_loss()
-        self._check_finite()
         return self
 
     def _start(self, X, y, sample_weight, reset, classes=None, new=True):
-        """Validated data; with ``reset``, also a new network and history, with ``new`` a new optimiser."""
+        """Validated data; with ``reset``, also a new network and history, with ``new`` a new optimiser.
+
+        What is not new goes on from where it was, as today's parameters want it.
+        """
+        parameters = {name: getattr(self, name) for name in self._parameter_constraints}
+        if not reset and any(value is not self._parameters[name] for name, value in parameters.items()):
+            self._validate_params()  # which scikit-learn does for fit, and for the first partial_fit only
         described = self._described_layers()
         if self.device == "cuda":
             raise ValueError("device must be 'cpu' or 'auto': the kernels run on the CPU only, got 'cuda'")
@@ -151,23 +196,28 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
                     raise ValueError(f"{name} must stay {shown!r}, what the network has, got {structure[name][1]!r}")
         X, y, sample_weight = self._samples(X, y, sample_weight, reset)
         targets = self._targets(y, reset, classes)
-        weights = self._weights(y, sample_weight)
+        weights = self._weights(y, sample_weight, y)
+        _check_not_all_zero(weights, "sample_weight, times class_weight, must not be zero for all samples")
         if reset:
             self._structure = structure
             self._make_network(X, targets.shape[1], described)
         elif targets.shape[1] != self.n_outputs_:
             raise ValueError(f"y must have {self.n_outputs_} outputs as in the first call, got {targets.shape[1]}")
+        if not reset and not _same(self.random_state, self._parameters["random_state"]):
+            self._begin_random_stream()
+        optimizer, schedule = self._make_optimizer(), self._make_schedule()
+        if not (reset or new):
+            if type(optimizer) is type(self._optimizer):
+                optimizer.resume(self._optimizer.state)
+            schedule.resume(self._schedule.state)
+        self._optimizer, self._schedule, self._parameters = optimizer, schedule, parameters
         if reset or new:
-            self._optimizer = self._make_optimizer()
-            self._schedule = Schedule(
-                self.learning_rate, self.learning_rate_init, power_t=self.power_t, n_epochs=self.max_iter
-            )
             self.n_iter_ = 0
             if self.early_stopping:
                 self.best_loss_ = None
         return X, y, self._data(X, targets, weights)
 
-    def _samples(self, X, y, sample_weight, reset):
+    def _samples(self, X, y, sample_weight, reset, weight_name="sample_weight"):
         """Validated inputs, targets and weights."""
         X, y = validate_data(
             self,
@@ -181,12 +231,16 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
             y_numeric=self._y_numeric,
         )
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, allow_all_zero_weights=True)
+            check_non_negative(sample_weight, f"`{weight_name}`")
         return X, y, sample_weight
 
-    def _make_network(self, X, n_outputs, described):
+    def _begin_random_stream(self):
         random_state = check_random_state(self.random_state)
         self._rng = np.random.default_rng(random_state.randint(2**32, size=4, dtype=np.uint32))
+
+    def _make_network(self, X, n_outputs, described):
+        self._begin_random_stream()
         self.n_outputs_ = n_outputs
         hidden = list(build(described, X.shape[1], activation=self.activation, rng=self._rng, dtype=X.dtype))
         n_hidden = hidden[-1].n_outputs if hidden else X.shape[1]
@@ -208,14 +262,16 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         X = X.tocsr() if issparse(X) else X
         return Data(X, np.ascontiguousarray(targets, self._dtype), weights)
 
-    def _validation_samples(self, X_val, y_val, sample_weight_val):
+    def _validation_samples(self, X_val, y_val, sample_weight_val, y_train):
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together")
-        X, y, sample_weight = self._samples(X_val, y_val, sample_weight_val, reset=False)
+        X, y, sample_weight = self._samples(X_val, y_val, sample_weight_val, False, "sample_weight_val")
         targets = self._targets(y, False, None)
         if targets.shape[1] != self.n_outputs_:
             raise ValueError(f"y_val must have {self.n_outputs_} outputs like y, got {targets.shape[1]}")
-        return self._data(X, targets, self._weights(y, sample_weight)), y
+        weights = self._weights(y, sample_weight, y_train)
+        _check_not_all_zero(weights, "sample_weight_val, times class_weight, must not be zero for all of X_val")
+        return self._data(X, targets, weights), y
 
     def _split(self, data, y):
         """Training data, and validation data with their ``y``."""
@@ -238,6 +294,12 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
             Data(data.X[rows], data.targets[rows], None if data.weights is None else data.weights[rows])
             for rows in (train, held_out)
         )
+        for part, use in ((train_data, "leaves for training"), (validation_data, "sets aside")):
+            _check_not_all_zero(
+                part.weights,
+                "sample_weight, times class_weight, must not be zero for all samples that early stopping "
+                f"(validation_fraction={self.validation_fraction}) {use}",
+            )
         return train_data, (validation_data, y[held_out])
 
     def _make_optimizer(self):
@@ -251,10 +313,13 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
             weight_decay=self.weight_decay if self.solver == "adamw" else 0.0,
         )
 
+    def _make_schedule(self):
+        return Schedule(self.learning_rate, self.learning_rate_init, power_t=self.power_t, n_epochs=self.max_iter)
+
     def _epochs(self, data):
         batch_size = min(200, len(data)) if self.batch_size == "auto" else self.batch_size
         if batch_size > len(data):
-            warnings.warn(f"batch_size={batch_size} is larger than the {len(data)} samples; it is cut.", stacklevel=5)
+            _warn(f"batch_size={batch_size} is larger than the {len(data)} samples; it is cut.")
         return epochs(
             self.network_,
             self._loss,
@@ -269,14 +334,15 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
             rng=self._rng,
         )
 
-    def _fit_epochs(self, data, validation, context, task):
+    def _fit_epochs(self, data, validation, run, context, task):
         training = self._epochs(data)
         while self.n_iter_ < self.max_iter:
             epoch = context.subcontext(task_name="epoch")
             epoch.call_on_fit_task_begin(**task)
             self._end_epoch(next(training), len(data))
-            message = self._no_improvement(validation)
-            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._fitted_attributes()):
+            run.end_epoch(self)
+            message = self._no_improvement(validation, run)
+            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._trained_copies):
                 self._say("A callback stopped training.")
                 return
             if message:
@@ -284,21 +350,21 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
                     self._say(f"{message} Stopping.")
                     return
                 self._say(f"{message} Setting learning rate to {self._schedule.rate():g}.")
-                self._n_no_improvement = 0
-        if self.learning_rate not in ("cosine", "onecycle"):  # which are meant to end there
-            warnings.warn(
+                run.n_no_improvement = 0
+        if not self._schedule.ends:
+            _warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
-    def _fit_lbfgs(self, data, validation, context, task):
+    def _fit_lbfgs(self, data, validation, run, context, task):
         def after(loss):
             epoch = context.subcontext(task_name="iteration")
             epoch.call_on_fit_task_begin(**task)
             self._end_epoch(loss, len(data))
-            message = self._no_improvement(validation)
-            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._fitted_attributes()):
+            run.end_epoch(self)
+            message = self._no_improvement(validation, run)
+            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._trained_copies):
                 self._say("A callback stopped training.")
                 raise StopIteration
             if message and self.early_stopping:
@@ -316,25 +382,25 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
             callback=after,
         )
         if result.status != 99:  # StopIteration
+            self._check_finite(result.fun)
             self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
             self.loss_ = float(result.fun)
 
     def _end_epoch(self, loss, n_samples):
-        if not np.isfinite(loss):
-            self._raise_diverged()
+        self._check_finite(loss)
         self.loss_ = loss
         self.loss_curve_.append(loss)
         self.n_iter_ += 1
         self.t_ += n_samples
         self._say(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
 
-    def _no_improvement(self, validation):
+    def _no_improvement(self, validation, run):
         """Take note of the epoch's loss and validation; returns a message if there was no improvement for long."""
-        improved = self._validate(validation) if validation is not None else True
+        improved = self._validate(validation, run) if validation is not None else True
         if not self.early_stopping:
             improved = self._note_loss()
-        self._n_no_improvement = 0 if improved else self._n_no_improvement + 1
-        if self._n_no_improvement <= self.n_iter_no_change:
+        run.n_no_improvement = 0 if improved else run.n_no_improvement + 1
+        if run.n_no_improvement <= self.n_iter_no_change or (self._schedule.ends and not self.early_stopping):
             return None
         what = "Validation score" if self.early_stopping else "Training loss"
         return f"{what} did not improve more than tol={self.tol:g} for {self.n_iter_no_change} consecutive epochs."
@@ -345,7 +411,7 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         self.best_loss_ = min(best, self.loss_)
         return self.loss_ <= best - self.tol
 
-    def _validate(self, validation):
+    def _validate(self, validation, run):
         """Record loss and score of the validation samples; returns whether the score got better by ``tol``."""
         data, y = validation
         scores = self.network_.scores(data.X)
@@ -357,46 +423,8 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         if score > self.best_validation_score_:
             self.best_validation_score_ = score
             if self.early_stopping:
-                self._best_parameters = self.network_.flat.copy()
+                run.best = self.network_.flat.copy()
         return improved
-
-    # --- Inspection --------------------------------------------------------------------------------------------------
-
-    def layer_weights(self, layer):
-        """The parameters of a layer.
-
-        Parameters
-        ----------
-        layer : int
-            Number of the layer: 0 is the first hidden one, -1 the dense output layer.
-
-        Returns
-        -------
-        weights : dict of str to ndarray
-            Copies of the arrays by name: 'weights', 'scale' and 'bias' of a butterfly (`ldlrpp.kernels.ldl_forward`),
-            'hidden' and 'bias' of an RPP layer (`ldlrpp.kernels.rpp_forward`), 'weights' (n_outputs, n_inputs) and
-            'bias' of a dense layer.
-        """
-        check_is_fitted(self)
-        return {name: array.copy() for name, array in self.network_.layers[layer].parameters.items()}
-
-    def to_dense(self, layer):
-        """The dense layer that computes the same as a layer.
-
-        Parameters
-        ----------
-        layer : int
-            Number of the layer: 0 is the first hidden one, -1 the output layer.
-
-        Returns
-        -------
-        matrix : ndarray of shape (n_inputs, n_outputs)
-            The layer's weights as a matrix: ``x @ matrix + bias`` is its output before the activation, up to rounding.
-        bias : ndarray of shape (n_outputs,)
-            Its bias.
-        """
-        check_is_fitted(self)
-        return self.network_.layers[layer].to_dense()
 
     # --- What else there is ------------------------------------------------------------------------------------------
 
@@ -404,28 +432,32 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
     def _dtype(self):
         return self.network_.dtype
 
-    def _fitted_attributes(self):
-        """What makes a clone a fitted estimator, for callbacks."""
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if (name.endswith("_") and not name.startswith("_")) or name in ("_loss", "_label_binarizer", "_y_ndim")
-        }
+    def _trained_copies(self):
+        """What a shallow copy of the estimator must have of its own to be one that a callback may keep, and train."""
+        copies = copy.deepcopy({name: vars(self)[name] for name in _TRAINED})
+        # partial_fit of the copy is no end of this fit
+        return {**copies, "_skl_callbacks_to_teardown": []}
 
     def _say(self, message):
         _logger.info(message)
         if self.verbose:
             print(message, flush=True)
 
-    def _check_finite(self):
-        if not np.isfinite(self.network_.flat).all():
-            self._raise_diverged()
+    def _is_finite(self):
+        return np.isfinite(self.network_.flat).all()
 
-    def _raise_diverged(self):
-        raise ValueError(
-            f"Training diverged in epoch {self.n_iter_ + 1}: the loss or the parameters are not finite. "
-            "The input may hold large values that want scaling, or learning_rate_init may be too high."
-        )
+    def _check_finite(self, loss):
+        if not (np.isfinite(loss) and self._is_finite()):
+            raise Diverged(
+                f"Training diverged in epoch {self.n_iter_ + 1}: the loss or the parameters are not finite. "
+                "The input may hold large values that want scaling, or learning_rate_init may be too high."
+            )
+
+    def _go_back(self, run):
+        """Go back to the end of the last epoch, with a new optimiser: the old one may be no better than the weights."""
+        self.network_.flat[:] = run.last
+        self._optimizer = self._make_optimizer()
+        self._schedule.resume(run.schedule)
 
     def _scores(self, X):
         """The network's scores (n_samples, n_outputs)."""
@@ -438,6 +470,24 @@ class BaseNetworkEstimator(DocumentationLink, CallbackSupportMixin, BaseEstimato
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _check_not_all_zero(weights, message):
+    if weights is not None and not weights.any():
+        raise ValueError(f"{message}, got {len(weights)} zeros")
+
+
+def _same(a, b):
+    """Whether two values of ``random_state`` are the same: numbers by value, generators by identity."""
+    return a is b or a == b
+
+
+def _warn(message, category=UserWarning):
+    """Warn at the line that called scikit-learn or this package."""
+    frame, level = sys._getframe(1), 2
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] in ("ldlrpp", "sklearn"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def partial_fit_available(method):

@@ -3,6 +3,7 @@
 from importlib import metadata
 
 import numpy as np
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
 
@@ -51,7 +52,7 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : estimator
-            A fitted estimator of this package, or another one that has a ``loss_curve_``.
+            A fitted estimator or transformer of this package, or another one that has a ``loss_curve_``.
         ax : matplotlib.axes.Axes, default=None
             Where to draw; None for new axes.
         name : str, default=None
@@ -66,15 +67,19 @@ class LossCurveDisplay:
 
         Raises
         ------
+        ImportError
+            If there is no matplotlib.
         ValueError
             If the estimator has no ``loss_curve_``.
         """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
-        if not hasattr(estimator, "loss_curve_"):
+        fitted = getattr(estimator, "estimator_", estimator)  # that of a transformer
+        if not hasattr(fitted, "loss_curve_"):
             raise ValueError(f"estimator must have a loss_curve_, got {type(estimator).__name__} without one")
         display = cls(
-            estimator.loss_curve_,
-            validation_loss_curve=getattr(estimator, "validation_loss_curve_", None),
+            fitted.loss_curve_,
+            validation_loss_curve=getattr(fitted, "validation_loss_curve_", None),
             estimator_name=type(estimator).__name__ if name is None else name,
         )
         return display.plot(ax=ax, **line_kwargs)
@@ -93,7 +98,13 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
             The display itself.
+
+        Raises
+        ------
+        ImportError
+            If there is no matplotlib.
         """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
         if ax is None:
             import matplotlib.pyplot as plt
 

@@ -7,6 +7,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
 
+from ldlrpp.estimators.inspection import Seeds
 from ldlrpp.estimators.parameters import LAYERS
 from ldlrpp.kernels import rpp_permutation
 from ldlrpp.network import LDL, RPP, Dense
@@ -19,9 +20,10 @@ class _UniformLayers:
 
     def _described_layers(self):
         sizes = self.hidden_layer_sizes
-        widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        sizes = sizes.tolist() if isinstance(sizes, np.ndarray) else sizes
+        widths = [sizes] if np.isscalar(sizes) else list(sizes)
         if not all(map(_is_width, widths)):
-            raise ValueError(f"hidden_layer_sizes must be integers of 1 or more, got {sizes!r}")
+            raise ValueError(f"hidden_layer_sizes must be integers of 1 or more, got {self.hidden_layer_sizes!r}")
         options = {name: getattr(self, name) for name in LAYERS[self._kind]}
         return [_described("hidden_layer_sizes", self._kind, width, options) for width in widths]
 
@@ -30,15 +32,11 @@ class LDLLayers(_UniformLayers):
     _kind = "ldl"
 
 
-class RPPLayers(_UniformLayers):
+class RPPLayers(Seeds, _UniformLayers):
     _kind = "rpp"
 
-    @property
-    def seeds_(self):
-        return [int(layer.seed) for layer in self.network_.layers[:-1]]
 
-
-class MixedLayers:
+class MixedLayers(Seeds):
     """Hidden layers of several kinds, each described by itself."""
 
     _layers_parameter = "hidden_layers"

@@ -21,6 +21,8 @@ class MixedClassifier(MixedLayers, NetworkClassifier):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
+    seeds_ : list of int or None
+        The seed of every hidden layer's permutations, None for a layer that is not RPP.
     {attributes}
 
     See Also
@@ -57,6 +59,8 @@ class MixedRegressor(MixedLayers, NetworkRegressor):
 
     Attributes
     ----------
+    seeds_ : list of int or None
+        The seed of every hidden layer's permutations, None for a layer that is not RPP.
     {attributes}
 
     See Also

@@ -66,7 +66,7 @@ NETWORK = {
         SCHEDULES,
         "How the learning rate of 'adam', 'adamw' and 'sgd' changes, see `ldlrpp.network.Schedule`: 'invscaling' with "
         "the samples seen, 'adaptive' divides it by 5 when training does not get better instead of ending, 'cosine' "
-        "and 'onecycle' end after ``max_iter`` epochs.",
+        "and 'onecycle' end after ``max_iter`` epochs, and training with them not before, but for ``early_stopping``.",
     ),
     "learning_rate_init": _of(0.001, [_real(0, closed="neither")], "float", "Learning rate, at first or at most."),
     "power_t": _of(0.5, [_real(0)], "float", "Exponent of 'invscaling'."),
@@ -111,11 +111,12 @@ NETWORK = {
     "epsilon": _of(1e-08, [_real(0, closed="neither")], "float", "Keeps Adam's divisions finite."),
     "n_iter_no_change": _of(
         10, [_count(), Options(Real, {np.inf})], "int",
-        "Training ends when there was no improvement by ``tol`` for more than this many epochs in a row.",
+        "Training ends when there was no improvement by ``tol`` for more than this many epochs in a row; with 'cosine' "
+        "and 'onecycle' only where ``early_stopping`` asks for it.",
     ),
     "n_jobs": _of(
-        None, [_count(), Options(Integral, {-1}), None], "int or None",
-        "Threads of the kernels; None and -1 are all that Numba has.",
+        None, [_count(), Interval(Integral, None, -1, closed="right"), None], "int or None",
+        "Threads of the kernels, at most as many as Numba has; None and -1 are all of them, -2 all but one, and so on.",
     ),
     "device": _one_of("cpu", ("cpu", "cuda", "auto"), "Where kernels run: only 'cpu' is there, which 'auto' takes."),
 }  # fmt: skip
@@ -123,7 +124,9 @@ NETWORK = {
 CLASSIFIER = {
     "class_weight": Parameter(
         None, [dict, list, StrOptions({"balanced"}), None], "dict, 'balanced', list of dict or None, default=None",
-        "Factors of the samples' weights by class, as in `sklearn.utils.class_weight.compute_sample_weight`.",
+        "Factors of the samples' weights by class, as in `sklearn.utils.class_weight.compute_sample_weight`, of "
+        "validation samples as well. 'balanced' takes them from all labels that `fit` gets for training, those that "
+        "early stopping sets aside included; classes that are not among these, as after a warm start, weigh 1.",
     ),
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from ldlrpp.estimators.base import BaseNetworkEstimator, partial_fit_available
+from ldlrpp.estimators.undo import all_or_nothing
 from ldlrpp.network import AbsoluteError, Huber, Logistic, Poisson, Softmax, SquaredError
 
 
@@ -41,12 +42,18 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
             raise ValueError(f"classes of a y of several labels must be {self.classes_}, its columns, got {classes}")
         if not multilabel and len(unknown := np.setdiff1d(y, self.classes_)):
             raise ValueError(f"y must hold only the classes {self.classes_}, got {unknown}")
-        return self._label_binarizer.transform(y)
+        if multilabel:
+            return y
+        # what the binarizer gives without its checks: 0.7 of 3 ms of partial_fit for 200 rows of LDL (1024, 1024)
+        places = np.searchsorted(self.classes_, y)[:, np.newaxis]
+        return places == (np.arange(len(self.classes_)) if len(self.classes_) > 2 else 1)
 
-    def _weights(self, y, sample_weight):
+    def _weights(self, y, sample_weight, y_train):
         if self.class_weight is None:
             return sample_weight
-        if self._multilabel:
+        if isinstance(self.class_weight, str):
+            weights = _balanced(y.reshape(len(y), -1), y_train.reshape(len(y_train), -1))
+        elif self._multilabel:
             weights = compute_sample_weight(self.class_weight, y)
         else:
             # of all classes, for those of a dict need not all be in this y
@@ -66,9 +73,16 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
         return self._label_binarizer.inverse_transform(probabilities.ravel() if self.n_outputs_ == 1 else probabilities)
 
     @partial_fit_available
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Train for one epoch on a part of the data.
+
+        Parameters of training that were changed since the last call (``solver``, ``learning_rate`` and
+        ``learning_rate_init``, ``max_iter``, moments, penalties, ...) apply from here on. An optimiser of the same kind
+        keeps its moments, another one begins without; a learning rate keeps the count of epochs; another
+        ``random_state`` begins a new random stream. What is built into the network must stay. A call that fails changes
+        nothing.
 
         Parameters
         ----------
@@ -177,7 +191,7 @@ class NetworkRegressor(MultiOutputMixin, RegressorMixin, BaseNetworkEstimator):
             self._y_ndim = y.ndim
         return y.reshape(len(y), -1)
 
-    def _weights(self, y, sample_weight):
+    def _weights(self, y, sample_weight, y_train):
         return sample_weight
 
     def _score(self, scores, y, sample_weight):
@@ -185,9 +199,16 @@ class NetworkRegressor(MultiOutputMixin, RegressorMixin, BaseNetworkEstimator):
         return r2_score(y, predictions, sample_weight=sample_weight) if np.isfinite(predictions).all() else np.nan
 
     @partial_fit_available
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch on a part of the data.
+
+        Parameters of training that were changed since the last call (``solver``, ``learning_rate`` and
+        ``learning_rate_init``, ``max_iter``, moments, penalties, ...) apply from here on. An optimiser of the same kind
+        keeps its moments, another one begins without; a learning rate keeps the count of epochs; another
+        ``random_state`` begins a new random stream. What is built into the network must stay. A call that fails changes
+        nothing.
 
         Parameters
         ----------
@@ -221,3 +242,17 @@ class NetworkRegressor(MultiOutputMixin, RegressorMixin, BaseNetworkEstimator):
         scores = self._scores(X)
         predictions = self._loss.predict(scores)
         return predictions.ravel() if self._y_ndim == 1 else predictions
+
+
+def _balanced(y, y_train):
+    """Weights that make all classes of a column of ``y_train`` count the same; of several columns the product.
+
+    A label that ``y_train`` does not have, in validation samples after a warm start on other classes, weighs 1.
+    """
+    weights = np.ones(len(y))
+    for labels, labels_train in zip(y.T, y_train.T, strict=True):
+        classes = np.unique(labels_train)
+        by_class = compute_class_weight("balanced", classes=classes, y=labels_train)
+        places = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+        weights *= np.where(classes[places] == labels, by_class[places], 1.0)
+    return weights

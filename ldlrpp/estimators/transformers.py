@@ -1,21 +1,37 @@
 """The hidden representation of a network, as a scikit-learn transformer."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ldlrpp.estimators import parameters
 from ldlrpp.estimators.display import DocumentationLink
+from ldlrpp.estimators.inspection import Inspection, Seeds
 from ldlrpp.estimators.ldl import LDLClassifier, LDLRegressor
 from ldlrpp.estimators.parameters import with_parameters
 from ldlrpp.estimators.rpp import RPPClassifier, RPPRegressor
+from ldlrpp.estimators.undo import all_or_nothing
 from ldlrpp.kernels.threads import kernel_threads
 
 
-class NetworkTransformer(DocumentationLink, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Transformer that fits a network and gives what its last hidden layer makes of the inputs."""
+class NetworkTransformer(
+    Inspection,
+    DocumentationLink,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """Transformer that fits a network and gives what its last hidden layer makes of the inputs.
 
+    Callbacks see the fit of ``estimator_``.
+    """
+
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Fit the network to data.
@@ -33,6 +49,11 @@ class NetworkTransformer(DocumentationLink, ClassNamePrefixFeaturesOutMixin, Tra
         -------
         self : object
             The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            As by the `fit` of ``estimator_``; a call that fails leaves the transformer as it was, as it does there.
         """
         task = self.task
         if task == "auto":
@@ -53,8 +74,23 @@ class NetworkTransformer(DocumentationLink, ClassNamePrefixFeaturesOutMixin, Tra
         options = {name: value for name, value in self.get_params(deep=False).items() if name != "task"}
         kind = self._classifier if task == "classification" else self._regressor
         estimator = self.estimator_.set_params(**options) if warm else kind(**options)
-        self.estimator_, self._task = estimator.fit(X, y, sample_weight), task
+        self.estimator_, self._task = estimator, task
+        with self._callbacks_of(estimator):
+            estimator.fit(X, y, sample_weight)
         return self
+
+    @contextmanager
+    def _callbacks_of(self, estimator):
+        """Let the estimator have the transformer's callbacks, and its place in scikit-learn's tree of tasks."""
+        estimator.set_callbacks(*getattr(self, "_skl_callbacks", ()))
+        place = {name: value for name, value in vars(self).items() if name == "_parent_callback_ctx"}
+        vars(estimator).update(place)
+        try:
+            yield
+        finally:
+            estimator.set_callbacks()
+            for name in place:
+                delattr(estimator, name)
 
     def transform(self, X):
         """Outputs of the last hidden layer, after its activation.
@@ -74,6 +110,10 @@ class NetworkTransformer(DocumentationLink, ClassNamePrefixFeaturesOutMixin, Tra
         X = validate_data(self, X, reset=False, accept_sparse=("csr", "csc"), dtype=dtype, order="C")
         with kernel_threads(self.n_jobs):
             return self.estimator_.network_.hidden(X.tocsr() if issparse(X) else X)
+
+    @property
+    def network_(self):
+        return self.estimator_.network_
 
     @property
     def n_iter_(self):
@@ -103,7 +143,9 @@ class LDLTransformer(NetworkTransformer):
     Attributes
     ----------
     estimator_ : LDLClassifier or LDLRegressor
-        The network that was fitted.
+        The network that was fitted, with attributes of its own.
+    network_ : ldlrpp.network.Network
+        Its network, the output layer included.
     n_iter_ : int
         Number of epochs of the last fit.
     n_features_in_ : int
@@ -134,7 +176,7 @@ class LDLTransformer(NetworkTransformer):
 
 
 @with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.TRANSFORMER, parameters.NETWORK)
-class RPPTransformer(NetworkTransformer):
+class RPPTransformer(Seeds, NetworkTransformer):
     """Features that a network with randomly permuted parameters has learned: the outputs of its last hidden layer.
 
     The network is that of `RPPClassifier` or `RPPRegressor`; which, and what it learns, ``task`` says.
@@ -146,7 +188,11 @@ class RPPTransformer(NetworkTransformer):
     Attributes
     ----------
     estimator_ : RPPClassifier or RPPRegressor
-        The network that was fitted.
+        The network that was fitted, with attributes of its own.
+    network_ : ldlrpp.network.Network
+        Its network, the output layer included.
+    seeds_ : list of int
+        The seed of every hidden layer's permutations, what `ldlrpp.kernels.rpp_permutation` takes.
     n_iter_ : int
         Number of epochs of the last fit.
     n_features_in_ : int

@@ -24,41 +24,56 @@ class Schedule:
         Exponent of 'invscaling'.
     n_epochs : int
         Number of epochs that 'cosine' and 'onecycle' take.
+
+    Attributes
+    ----------
+    state : dict of str to number
+        What there was of training: its epochs, its samples, and what 'adaptive' has divided the rate by.
     """
 
     def __init__(self, kind, initial, *, power_t=0.5, n_epochs=1):
         self.kind, self.initial, self.power_t, self.n_epochs = kind, initial, power_t, n_epochs
-        self._n_epochs_done = self._n_seen = 0
-        self._divisor = 1.0
+        self.state = {"n_epochs": 0, "n_samples": 0, "divisor": 1.0}
+
+    def resume(self, state):
+        """Go on from a copy of the ``state`` of another schedule, of whatever kind."""
+        self.state = dict(state)
 
     def rate(self, part_of_epoch=0.0):
         """The rate after some part of the current epoch."""
-        progress = min(1.0, (self._n_epochs_done + part_of_epoch) / self.n_epochs)
+        progress = min(1.0, (self.state["n_epochs"] + part_of_epoch) / self.n_epochs)
         if self.kind == "invscaling":
-            return self.initial / (self._n_seen + 1) ** self.power_t
+            return self.initial / (self.state["n_samples"] + 1) ** self.power_t
+        if self.kind == "adaptive":
+            return self.initial / self.state["divisor"]
         if self.kind == "cosine":
             return self.initial * _half_cosine(progress)
         if self.kind == "onecycle":
             if progress < _RISE:
                 return self.initial * (_FIRST + (1 - _FIRST) * (1 - _half_cosine(progress / _RISE)))
             return self.initial * (_LAST + (1 - _LAST) * _half_cosine((progress - _RISE) / (1 - _RISE)))
-        return self.initial / self._divisor
+        return self.initial
+
+    @property
+    def ends(self):
+        """Whether the rate is made for ``n_epochs`` epochs: until then a loss that stands still says nothing."""
+        return self.kind in ("cosine", "onecycle")
 
     @property
     def ended(self):
         """Whether the rate has come to its end, where it has one."""
-        return self.kind in ("cosine", "onecycle") and self._n_epochs_done >= self.n_epochs
+        return self.ends and self.state["n_epochs"] >= self.n_epochs
 
     def end_epoch(self, n_samples):
         """Take note of an epoch of so many samples."""
-        self._n_epochs_done += 1
-        self._n_seen += n_samples
+        self.state["n_epochs"] += 1
+        self.state["n_samples"] += n_samples
 
     def no_improvement(self):
         """Say that training does not get better: returns whether it may go on, at a lower rate."""
         if self.kind != "adaptive" or self.rate() <= 1e-6:
             return False
-        self._divisor *= 5
+        self.state["divisor"] *= 5
         return True
 
 
