@@ -55,3 +55,11 @@ if TYPE_CHECKING:
     count: str = kernels.ldl_n_parameters(8)  # refused
     kernels.ldl_dense(np.zeros((1, 2, 2), np.int64), np.ones(2, np.int64))  # refused
     ldlrpp.warmup(dtype=np.float32)  # refused
+
+    wide = kernels.rpp_init(8, 4, random_state=np.random.default_rng(0))
+    permutation = kernels.rpp_permutation(8, 4, 2, seed=7)
+    outputs: NDArray[np.float32] = kernels.rpp_forward(X, wide, 2, 7, permutation=permutation)
+    _, grad_wide, _ = kernels.rpp_backward(outputs, X, wide, 2, 7, share_columns=False)
+    kernels.rpp_forward(X, wide, n_permutation=2, seed=7)  # refused
+    kernels.rpp_forward(X, wide, 2, 7, permutation=np.zeros((2, 8, 4)))  # refused
+    kernels.rpp_expand(np.ones((8, 4)), 2, "7")  # refused
