@@ -4,13 +4,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+# what a change of one room needs
+kernels := ldlrpp/kernels tests/test_ldl.py tests/test_rpp.py tests/test_bijection.py tests/test_dense.py
+network := ldlrpp/network tests/test_network.py
+estimators := ldlrpp/estimators tests/test_estimators.py tests/test_training_options.py tests/test_mixed.py \
+    tests/test_transformers.py tests/test_typing.py
+examples := tests/test_examples.py tests/test_readme.py
+
+.PHONY: demo test quick lint bench clean
 
 demo: .venv/.installed-plot
 	$(BIN)/python examples/fashion_mnist_rpp.py $(ARGS)
 
 test: .venv/.installed-test
 	$(BIN)/python -m pytest $(ARGS)
+
+quick: .venv/.installed-test
+	$(if $($(ROOM)),,$(error make quick ROOM=... takes kernels, network, estimators or examples))
+	$(BIN)/python -m pytest $($(ROOM)) $(ARGS)
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .

@@ -11,13 +11,15 @@ import numpy as np
 
 def ldl_stages(x, weights):
     """The inputs of all stages, and the output of the last."""
-    width = x.shape[1]
-    position = np.arange(width)
     z = [x]
     for s, stage in enumerate(weights):
-        half = width // 2 ** (s + 1)
-        z.append(stage[0] * z[-1] + stage[1] * z[-1][:, position ^ half])
+        z.append(stage[0] * z[-1] + stage[1] * _other(z[-1], s))
     return z
+
+
+def _other(z, s):
+    """At position p what is at p XOR N / 2^(s+1): blocks with their halves swapped."""
+    return z.reshape(len(z), 2**s, 2, z.shape[1] >> (s + 1))[:, :, ::-1].reshape(z.shape)
 
 
 def ldl_forward(x, weights, scale, bias):
@@ -46,17 +48,14 @@ def ldl_recursion(x, weights, scale, bias):
 
 
 def ldl_backward(grad_y, x, weights, scale):
-    width = x.shape[1]
-    position = np.arange(width)
     z = ldl_stages(x, weights)
     grad_scale, grad_bias = (grad_y * z[-1]).sum(axis=0), grad_y.sum(axis=0)
     grad_weights = np.empty_like(weights)
     grad = grad_y * scale
     for s in reversed(range(len(weights))):
-        other = position ^ (width // 2 ** (s + 1))
         grad_weights[s, 0] = (grad * z[s]).sum(axis=0)
-        grad_weights[s, 1] = (grad * z[s][:, other]).sum(axis=0)
-        grad = weights[s, 0] * grad + (weights[s, 1] * grad)[:, other]
+        grad_weights[s, 1] = (grad * _other(z[s], s)).sum(axis=0)
+        grad = weights[s, 0] * grad + _other(weights[s, 1] * grad, s)
     return grad, grad_weights, grad_scale, grad_bias
 
 

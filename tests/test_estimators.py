@@ -52,7 +52,7 @@ def test_ldl_in_a_pipeline_with_cross_validation_and_grid_search():
 @unconverged
 def test_rpp_is_near_the_dense_net_of_its_width(digits):
     X_train, X_test, y_train, y_test = digits
-    common = {"hidden_layer_sizes": (1000, 1000), "max_iter": 25, "random_state": 0}
+    common = {"hidden_layer_sizes": (1000, 1000), "max_iter": 12, "random_state": 0}
     dense = MLPClassifier(**common).fit(X_train, y_train)
     for bias in ("full", "shared", "none"):
         rpp = RPPClassifier(n_permutations=100, bias=bias, **common).fit(X_train, y_train)

@@ -160,6 +160,17 @@ def test_a_butterfly_learns_the_hadamard_transform(example, monkeypatch, capsys,
     assert matplotlib.image.imread(picture).shape[2] == 4
 
 
+@pytest.mark.parametrize("example", ["drawings"], indirect=True)
+def test_the_drawings_of_the_readme(example, monkeypatch, capsys, tmp_path):
+    run(example, monkeypatch, capsys, "--output", tmp_path)
+    for name in ("butterfly.png", "permuted_column.png"):
+        again = matplotlib.image.imread(tmp_path / name)
+        shown = matplotlib.image.imread(EXAMPLES.parent / "docs" / name)
+        assert again.shape == shown.shape
+        # but for the edges of letters, which depend on Matplotlib's version
+        assert np.mean(abs(again - shown)) < 0.01
+
+
 @pytest.mark.parametrize("example", ["stream"], indirect=True)
 def test_a_stream_is_learned_as_it_comes(example, monkeypatch, capsys, tmp_path):
     picture = tmp_path / "picture.png"

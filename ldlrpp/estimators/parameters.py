@@ -1,6 +1,7 @@
 """The estimators' constructor parameters: default, constraint and documentation of each stand once, here."""
 
 import inspect
+import linecache
 import textwrap
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -110,7 +111,7 @@ NETWORK = {
     "beta_2": _of(0.999, [_real(0, 1)], "float", "Decay of Adam's second moment."),
     "epsilon": _of(1e-08, [_real(0, closed="neither")], "float", "Keeps Adam's divisions finite."),
     "n_iter_no_change": _of(
-        10, [_count(), Options(Real, {np.inf})], "int",
+        10, [_count(), Options(Real, {np.inf})], "int or inf",
         "Training ends when there was no improvement by ``tol`` for more than this many epochs in a row; with 'cosine' "
         "and 'onecycle' only where ``early_stopping`` asks for it.",
     ),
@@ -261,26 +262,9 @@ def with_parameters(*tables):
     and ``{attributes}``.
     """
     parameters = {name: parameter for table in tables for name, parameter in table.items()}
-    kinds = inspect.Parameter
-    signature = inspect.Signature(
-        [kinds("self", kinds.POSITIONAL_OR_KEYWORD)]
-        + [
-            kinds(name, kinds.KEYWORD_ONLY if i else kinds.POSITIONAL_OR_KEYWORD, default=parameter.default)
-            for i, (name, parameter) in enumerate(parameters.items())
-        ]
-    )
 
     def decorate(cls):
-        def __init__(self, *args, **kwargs):
-            bound = signature.bind(self, *args, **kwargs)
-            bound.apply_defaults()
-            for name in parameters:
-                setattr(self, name, bound.arguments[name])
-
-        __init__.__signature__ = signature
-        __init__.__qualname__ = f"{cls.__qualname__}.__init__"
-        __init__.__module__ = cls.__module__
-        cls.__init__ = __init__
+        cls.__init__ = _constructor(cls, parameters)
         cls._parameter_constraints = {name: parameter.constraints for name, parameter in parameters.items()}
         if cls.__doc__:  # there is none under python -OO
             # dedented as Python 3.13 does by itself
@@ -289,6 +273,23 @@ def with_parameters(*tables):
         return cls
 
     return decorate
+
+
+def _constructor(cls, parameters):
+    """A function as if it stood in the class, whose source debuggers show: its errors are Python's own."""
+    first, *others = [f"{name}={parameter.default!r}" for name, parameter in parameters.items()]
+    source = "".join(
+        [
+            f"class {cls.__name__}:\n",  # for the qualified names of function and code
+            f"    def __init__(self, {first}, *, {', '.join(others)}):\n",
+            *(f"        self.{name} = {name}\n" for name in parameters),
+        ]
+    )
+    file = f"<constructor of {cls.__module__}.{cls.__qualname__}>"
+    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
+    names = {"__name__": cls.__module__}
+    exec(compile(source, file, "exec"), names)
+    return names[cls.__name__].__init__
 
 
 def _document(parameters):

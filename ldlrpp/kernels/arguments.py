@@ -1,10 +1,14 @@
 """Checks of the kernels' arguments: each names the argument, what it got and what it wants."""
 
 import operator
+from typing import TypeVar
 
 import numpy as np
 
 from ldlrpp.kernels import memory
+
+#: The dtype that all arrays of a call have.
+Float = TypeVar("Float", np.float32, np.float64)
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 

@@ -1,12 +1,23 @@
 """Public functions of the LDL layer: arguments are checked here, once."""
 
+from typing import Any, Literal
+
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from ldlrpp.kernels import arguments, ldl_cpu
+from ldlrpp.kernels.arguments import Float
 from ldlrpp.kernels.threads import one_kernel
 
 
-def ldl_init(width, *, init="orthogonal", gain=1.0, random_state=None, dtype=np.float32):
+def ldl_init(
+    width: int,
+    *,
+    init: Literal["orthogonal", "normal"] = "orthogonal",
+    gain: float = 1.0,
+    random_state: int | np.random.Generator | None = None,
+    dtype: DTypeLike = np.float32,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Draw initial parameters of an LDL layer.
 
     Parameters
@@ -76,7 +87,14 @@ def ldl_init(width, *, init="orthogonal", gain=1.0, random_state=None, dtype=np.
     return weights, np.full(width, gain, dtype), np.zeros(width, dtype)
 
 
-def ldl_forward(x, weights, scale, bias, *, out=None):
+def ldl_forward(
+    x: NDArray[Float],
+    weights: NDArray[Float],
+    scale: NDArray[Float],
+    bias: NDArray[Float],
+    *,
+    out: NDArray[Float] | None = None,
+) -> NDArray[Float]:
     """Apply an LDL layer to a batch.
 
     From z = x, stage after stage, s = 0 … log2 N − 1, with h = N / 2^(s+1)::
@@ -133,7 +151,9 @@ def ldl_forward(x, weights, scale, bias, *, out=None):
     return out
 
 
-def ldl_backward(grad_y, x, weights, scale):
+def ldl_backward(
+    grad_y: NDArray[Float], x: NDArray[Float], weights: NDArray[Float], scale: NDArray[Float]
+) -> tuple[NDArray[Float], NDArray[Float], NDArray[Float], NDArray[Float]]:
     """Gradients of a loss with respect to the input and the parameters of `ldl_forward`.
 
     Parameters
@@ -194,7 +214,7 @@ def ldl_backward(grad_y, x, weights, scale):
     return grad_x, grad_weights, grad_scale, grad_bias
 
 
-def ldl_dense(weights, scale):
+def ldl_dense(weights: NDArray[Float], scale: NDArray[Float]) -> NDArray[Float]:
     """The dense matrix that an LDL layer applies.
 
     Parameters
@@ -231,7 +251,7 @@ def ldl_dense(weights, scale):
     return ldl_forward(identity, weights, scale, np.zeros_like(scale))
 
 
-def ldl_from_butterfly(twiddle):
+def ldl_from_butterfly(twiddle: NDArray[Float]) -> NDArray[Float]:
     """The weights of an LDL layer that computes a butterfly of decreasing stride.
 
     Parameters
@@ -280,7 +300,7 @@ def ldl_from_butterfly(twiddle):
     return weights
 
 
-def ldl_to_butterfly(weights):
+def ldl_to_butterfly(weights: NDArray[Float]) -> NDArray[Float]:
     """The twiddle of a butterfly from the weights of an LDL layer: the inverse of `ldl_from_butterfly`.
 
     Parameters
@@ -326,7 +346,7 @@ def _butterfly_views(twiddle, weights):
         yield factors.reshape(2**s, half, 2, 2), stage.reshape(2, 2**s, 2, half)
 
 
-def ldl_n_parameters(width):
+def ldl_n_parameters(width: int) -> int:
     """Number of parameters of an LDL layer: 2·N·log2 N weights, N scales and N biases.
 
     Parameters

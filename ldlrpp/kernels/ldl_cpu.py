@@ -44,8 +44,8 @@ from ldlrpp.kernels.ldl_tiles import (
 )
 from ldlrpp.kernels.vectors import VECTOR_BYTES, empty, lanes
 
-# Positions of a row that are done in one piece, and, forward, where there is a chunk of rows for every thread (a tile of
-# 2^16 positions fills an L2 cache of 2 MiB: two halves take 0.8 of the time there).
+# Positions of a row that are done in one piece, and, forward, where there is a chunk of rows for every thread (a tile
+# of 2^16 positions fills an L2 cache of 2 MiB: two halves take 0.8 of the time there).
 _BLOCK = 2**12
 _ROW_BLOCK = 2**15
 _BACKWARD_BLOCK = 2**11

@@ -1,12 +1,23 @@
 """Public functions of the RPP layer: arguments are checked here, once."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from ldlrpp.kernels import arguments, bijection, rpp_cpu
+from ldlrpp.kernels.arguments import Float
 from ldlrpp.kernels.threads import kernel_lock, single_threaded_blas
 
 
-def rpp_init(n_inputs, n_columns, *, gain=1.0, random_state=None, dtype=np.float32):
+def rpp_init(
+    n_inputs: int,
+    n_columns: int,
+    *,
+    gain: float = 1.0,
+    random_state: int | np.random.Generator | None = None,
+    dtype: DTypeLike = np.float32,
+) -> NDArray[Any]:
     """Draw the initial hidden matrix of an RPP layer.
 
     Parameters
@@ -52,7 +63,17 @@ def rpp_init(n_inputs, n_columns, *, gain=1.0, random_state=None, dtype=np.float
     return hidden_t.T
 
 
-def rpp_forward(x, hidden, n_permutations, seed, bias=None, *, share_columns=False, permutation=None, out=None):
+def rpp_forward(
+    x: NDArray[Float],
+    hidden: NDArray[Float],
+    n_permutations: int,
+    seed: int,
+    bias: NDArray[Float] | None = None,
+    *,
+    share_columns: bool = False,
+    permutation: NDArray[np.uint16 | np.uint32] | None = None,
+    out: NDArray[Float] | None = None,
+) -> NDArray[Float]:
     """Apply an RPP layer to a batch.
 
     The layer is dense, k·n wide, and all its weights are those of the hidden matrix, each used k times::
@@ -145,7 +166,16 @@ def rpp_forward(x, hidden, n_permutations, seed, bias=None, *, share_columns=Fal
     return out
 
 
-def rpp_backward(grad_y, x, hidden, n_permutations, seed, *, share_columns=False, permutation=None):
+def rpp_backward(
+    grad_y: NDArray[Float],
+    x: NDArray[Float],
+    hidden: NDArray[Float],
+    n_permutations: int,
+    seed: int,
+    *,
+    share_columns: bool = False,
+    permutation: NDArray[np.uint16 | np.uint32] | None = None,
+) -> tuple[NDArray[Float], NDArray[Float], NDArray[Float]]:
     """Gradients of a loss with respect to the input and the parameters of `rpp_forward`.
 
     ``grad_hidden[P[h, i, j], j]`` sums ``x[i] · grad_y[h·n + j]`` over the batch and all k permutations.
@@ -211,7 +241,9 @@ def rpp_backward(grad_y, x, hidden, n_permutations, seed, *, share_columns=False
     return grad_x, grad_hidden_t.T, grad_y.sum(axis=0)
 
 
-def rpp_expand(hidden, n_permutations, seed, *, share_columns=False):
+def rpp_expand(
+    hidden: NDArray[Float], n_permutations: int, seed: int, *, share_columns: bool = False
+) -> NDArray[Float]:
     """The wide matrix that an RPP layer applies, all k·n columns of it.
 
     Parameters
@@ -254,7 +286,7 @@ def rpp_expand(hidden, n_permutations, seed, *, share_columns=False):
     return wide.transpose(1, 0, 2).reshape(len(hidden), -1)
 
 
-def rpp_permutation(n_inputs, n_columns, n_permutations, seed):
+def rpp_permutation(n_inputs: int, n_columns: int, n_permutations: int, seed: int) -> NDArray[np.uint16 | np.uint32]:
     """The permutations of an RPP layer.
 
     They are a function of ``(seed, h, j)`` and m alone: the same on every machine and in every release, and unchanged
