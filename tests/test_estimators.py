@@ -16,7 +16,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ldlrpp import LDLClassifier, LDLRegressor, LossCurveDisplay, RPPClassifier, RPPRegressor
+from ldlrpp import LDLClassifier, LDLRegressor, LossCurveDisplay, RPPClassifier, RPPRegressor, kernels
 from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs
 
 ESTIMATORS = [LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor]
@@ -198,9 +198,30 @@ def test_counts_of_parameters(digits):
     butterfly = 2 * 128 * 7 + 2 * 128
     assert ldl.n_parameters_ == 2 * butterfly + 101 * 10
     assert ldl.n_parameters_dense_ == 65 * 128 + 129 * 100 + 101 * 10
-    for bias, n_bias in (("full", 90 + 60), ("shared", 30 + 20), ("none", 0)):
-        rpp = RPPClassifier((90, 60), n_permutations=3, bias=bias).partial_fit(X, y, classes=np.arange(10))
-        assert rpp.n_parameters_ == 64 * 30 + 90 * 20 + n_bias + 61 * 10
+    for bias, n_bias in (("full", 90 + 59), ("shared", 30 + 20), ("none", 0)):
+        rpp = RPPClassifier((90, 59), n_permutations=3, bias=bias).partial_fit(X, y, classes=np.arange(10))
+        assert rpp.n_parameters_ == 64 * 30 + 90 * 20 + n_bias + 60 * 10
+
+
+@unconverged
+@pytest.mark.parametrize("options", [{}, {"share_columns": True, "bias": "shared", "n_permutations": 7}], ids=str)
+@pytest.mark.parametrize("width", [1, 2, 13, 64, 99, 101])
+def test_rpp_of_any_width(width, options, digits):
+    X, X_test, y, _ = digits
+    seeded, stored = (
+        RPPClassifier((width, 32), permutation=p, max_iter=2, random_state=0, **options).fit(X, y)
+        for p in ("seeded", "stored")
+    )
+    assert seeded.loss_curve_ == stored.loss_curve_
+    matrix, bias = seeded.to_dense(0)
+    layer = seeded.network_.layers[0]
+    assert matrix.shape == (64, width)
+    hidden, shared = layer.parameters["hidden"], {"share_columns": layer.share_columns}
+    wide = kernels.rpp_expand(hidden, layer.n_permutations, seeded.seeds_[0], width=width, **shared)
+    np.testing.assert_allclose(matrix, wide, atol=1e-5)
+    np.testing.assert_array_equal(bias, np.resize(layer.parameters["bias"], width))
+    for model in (stored, pickle.loads(pickle.dumps(seeded)), pickle.loads(pickle.dumps(stored))):
+        np.testing.assert_array_equal(model.predict_proba(X_test), seeded.predict_proba(X_test))
 
 
 @unconverged
@@ -299,10 +320,6 @@ def test_the_scale_of_rpp_gradients(digits):
 @pytest.mark.parametrize(
     ("estimator", "message"),
     [
-        (
-            RPPClassifier((100, 25), n_permutations=10),
-            "hidden_layer_sizes: n_permutations must divide the width 25, got 10",
-        ),
         (LDLClassifier((100, 0)), r"hidden_layer_sizes must be integers of 1 or more, got \(100, 0\)"),
         (LDLClassifier((10.5,)), r"hidden_layer_sizes must be integers of 1 or more, got \(10\.5,\)"),
         (LDLClassifier(activation="gelu"), "The 'activation' parameter of LDLClassifier must be"),

@@ -29,20 +29,21 @@ def exact_permutation(m, n, k, seed):
     return np.transpose(columns, (0, 2, 1))
 
 
-def check(m, n, k, batch, dtype, seed, share_columns=False):
+def check(m, n, k, batch, dtype, seed, share_columns=False, width=None):
     x, grad_y, hidden, bias = layer(m, n, k, batch, dtype, seed % 1000)
+    grad_y, bias = grad_y[:, :width], bias[:width]
     permutation = exact_permutation(m, n, k, seed)
     if share_columns:
         permutation = np.broadcast_to(permutation[:, :, :1], permutation.shape)
     exact = [a.astype(np.float64) for a in (grad_y, x, hidden)]
     absolute = [np.abs(a) for a in exact]
     for b in (bias, bias[:n], None):
-        y = kernels.rpp_forward(x, hidden, k, seed, b, share_columns=share_columns)
+        y = kernels.rpp_forward(x, hidden, k, seed, b, width=width, share_columns=share_columns)
         b64 = np.zeros(1) if b is None else b.astype(np.float64)
         reference.assert_close(
             y,
-            reference.rpp_forward(*exact[1:], permutation, b64),
-            reference.rpp_forward(*absolute[1:], permutation, np.abs(b64)),
+            reference.rpp_forward(*exact[1:], permutation, b64, width),
+            reference.rpp_forward(*absolute[1:], permutation, np.abs(b64), width),
             m + 2,
         )
     grads = kernels.rpp_backward(grad_y, x, hidden, k, seed, share_columns=share_columns)
@@ -63,6 +64,37 @@ def test_forward_and_backward_agree_with_the_reference(shape, batch, dtype, thre
 @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 3, 5), (65, 4, 9), (784, 10, 20), (1023, 1, 70)], ids=str)
 def test_columns_that_share_permutations_agree_with_the_reference(shape, dtype, threads):
     check(*shape, 15, dtype, seed=5, share_columns=True)
+
+
+# (m, width, k), with k·(n − 1) < width < k·n for n = ⌈width / k⌉: one and two outputs, primes, the least and the most
+# that are cut, more permutations than outputs, several blocks of columns and groups of them
+CUT = [
+    (5, 1, 3), (5, 2, 3), (7, 11, 10), (66, 64, 10), (100, 47, 7), (65, 3 * 8 + 1, 3), (129, 3 * 9 - 1, 3), (784, 211,
+    20), (9, 5, 1000), (70_000, 59, 20),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("share_columns", [False, True])
+@pytest.mark.parametrize("shape", CUT, ids=str)
+def test_any_width_agrees_with_the_reference(shape, share_columns, threads):
+    m, width, k = shape
+    n = -(-width // k)
+    check(m, n, k, 3, np.float32, 7, share_columns, width)
+    x, grad_y, hidden, bias = layer(m, n, k, 3, np.float32)
+    stored = kernels.rpp_permutation(m, 1 if share_columns else n, k, 7)
+    options = {"share_columns": share_columns}
+    whole = kernels.rpp_forward(x, hidden, k, 7, bias, **options)
+    kept = kernels.rpp_forward(x, hidden, k, 0, bias[:width], width=width, permutation=stored, **options)
+    np.testing.assert_allclose(kept, whole[:, :width], rtol=1e-4, atol=1e-4 * np.sqrt(m))
+    for a, b in zip(
+        kernels.rpp_backward(grad_y[:, :width], x, hidden, k, 7, **options),
+        kernels.rpp_backward(grad_y[:, :width], x, hidden, k, 0, permutation=stored, **options),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(
+        kernels.rpp_expand(hidden, k, 7, width=width, **options), kernels.rpp_expand(hidden, k, 7, **options)[:, :width]
+    )
 
 
 @pytest.mark.parametrize("share_columns", [False, True])
@@ -262,12 +294,29 @@ W = np.zeros((8, 2), np.float32)
         (
             lambda: kernels.rpp_backward(X, X, W, 2, 0),
             ValueError,
-            r"grad_y must have shape \(batch = 3, k·n = 4\), got \(3, 8\)",
+            r"the width grad_y\.shape\[1\] must be at least 1 and at most 4, got 8",
         ),
         (
             lambda: kernels.rpp_backward(X[:2, :4], X, W, 2, 0),
             ValueError,
-            r"grad_y must have shape \(batch = 3, k·n = 4\)",
+            r"grad_y must have shape \(batch = 3, width\), got \(2, 4\)",
+        ),
+        (
+            lambda: kernels.rpp_backward(X[:, :2], X, W, 2, 0),
+            ValueError,
+            r"the width grad_y\.shape\[1\] must be more than k·\(n − 1\) = 2, .* got 2",
+        ),
+        (
+            lambda: kernels.rpp_forward(X, W, 4, 0, width=4),
+            ValueError,
+            r"width must be more than k·\(n − 1\) = 4, as n = 2 columns serve k·n = 8 outputs at most, got 4",
+        ),
+        (lambda: kernels.rpp_forward(X, W, 4, 0, width=9), ValueError, "width must be at least 1 and at most 8, got 9"),
+        (lambda: kernels.rpp_expand(W, 4, 0, width=7.0), TypeError, "width must be an integer, got 7.0"),
+        (
+            lambda: kernels.rpp_forward(X, W, 2, 0, np.zeros(4, np.float32), width=3),
+            ValueError,
+            r"bias must have shape \(3,\).*\(2,\).*got \(4,\)",
         ),
         (lambda: kernels.rpp_expand(W[0], 2, 0), ValueError, r"hidden must have shape \(m, n\), got \(2,\)"),
         (lambda: kernels.rpp_expand(W[:0], 2, 0), ValueError, r"inputs hidden\.shape\[0\] must be at least 1"),

@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils._param_validation import validate_parameter_constraints
 
 from ldlrpp.estimators.parameters import LAYERS
-from ldlrpp.kernels import rpp_permutation
+from ldlrpp.kernels import rpp_cpu
+from ldlrpp.kernels.threads import kernel_lock
 from ldlrpp.network import LDL, RPP, Dense
 
 
@@ -23,7 +24,7 @@ class _UniformLayers:
         if not all(map(_is_width, widths)):
             raise ValueError(f"hidden_layer_sizes must be integers of 1 or more, got {sizes!r}")
         options = {name: getattr(self, name) for name in LAYERS[self._kind]}
-        return [_described("hidden_layer_sizes", self._kind, width, options) for width in widths]
+        return [(self._kind, int(width), options) for width in widths]
 
 
 class LDLLayers(_UniformLayers):
@@ -64,7 +65,7 @@ class MixedLayers:
         constraints = {option: parameter.constraints for option, parameter in known.items()}
         validate_parameter_constraints(constraints, options, f"{name} of {type(self).__name__}")
         defaults = {option: parameter.default for option, parameter in known.items()}
-        return _described(name, kind, width, {**defaults, **options})
+        return kind, int(width), {**defaults, **options}
 
 
 def build(described, n_inputs, *, activation, rng, dtype):
@@ -86,11 +87,13 @@ def _rpp(m, width, shared, *, n_permutations, seed, permutation, share_columns, 
     drawn, rows = rng.integers(2**64, dtype=np.uint64), None
     key = m, width, n_permutations, share_columns, seed
     seed = drawn if seed is None else seed
+    n_columns = -(-width // n_permutations)
+    # of a column: n_permutations, or fewer where the last head is cut
+    copies = width / n_columns
     if permutation == "stored":
         if key not in shared:
-            n_columns = 1 if share_columns else width // n_permutations
-            orders = rpp_permutation(m, n_columns, n_permutations, seed)
-            shared[key] = seed, orders.transpose(0, 2, 1).reshape(-1, m)
+            with kernel_lock:
+                shared[key] = seed, rpp_cpu.permutations(m, n_columns, width, np.uint64(seed), share_columns)
         seed, rows = shared[key]
     return RPP(
         m,
@@ -99,17 +102,10 @@ def _rpp(m, width, shared, *, n_permutations, seed, permutation, share_columns, 
         seed=seed,
         share_columns=share_columns,
         stored=rows,
-        grad_scale={"sum": 1.0, "sqrt": 1 / np.sqrt(n_permutations), "mean": 1 / n_permutations}[grad_scale],
+        grad_scale={"sum": 1.0, "sqrt": 1 / np.sqrt(copies), "mean": 1 / copies}[grad_scale],
         rng=rng,
         **others,
     )
-
-
-def _described(name, kind, width, options):
-    k = options.get("n_permutations", 1)
-    if width % k:
-        raise ValueError(f"{name}: n_permutations must divide the width {width}, got {k}")
-    return kind, int(width), options
 
 
 def _is_width(width):

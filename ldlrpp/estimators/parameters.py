@@ -158,8 +158,8 @@ LDL = {
 RPP = {
     "n_permutations": _of(
         10, [_count()], "int",
-        "Number of permutations k: a layer of width w keeps w / k columns of weights, and shows each k times in "
-        "different orders.",
+        "Number of permutations k: a layer of width w keeps ⌈w / k⌉ columns of weights, and shows each up to k times "
+        "in different orders.",
     ),
     "seed": _of(
         None, [Interval(Integral, 0, 2**64, closed="left"), None], "int or None",
@@ -184,8 +184,8 @@ RPP = {
     "grad_scale": _one_of(
         "sum",
         ("sum", "sqrt", "mean"),
-        "The gradient of a weight is the sum over its k copies, that sum divided by √k, or their mean. Adam hardly "
-        "notices.",
+        "The gradient of a weight is the sum over its k copies, that sum divided by √k, or their mean; where k does "
+        "not divide the width, the mean number of copies stands for it. Adam hardly notices.",
     ),
 }  # fmt: skip
 
@@ -202,7 +202,7 @@ LDL_WIDTHS = {
 RPP_WIDTHS = {
     "hidden_layer_sizes": _of(
         (1000,), ["array-like", _count()], "int or array-like of int",
-        "Widths of the hidden layers, each a multiple of ``n_permutations``.",
+        "Widths of the hidden layers.",
     ),
 }  # fmt: skip
 

@@ -52,10 +52,12 @@ def rpp_init(n_inputs, n_columns, *, gain=1.0, random_state=None, dtype=np.float
     return hidden_t.T
 
 
-def rpp_forward(x, hidden, n_permutations, seed, bias=None, *, share_columns=False, permutation=None, out=None):
+def rpp_forward(
+    x, hidden, n_permutations, seed, bias=None, *, width=None, share_columns=False, permutation=None, out=None
+):
     """Apply an RPP layer to a batch.
 
-    The layer is dense, k·n wide, and all its weights are those of the hidden matrix, each used k times::
+    The layer is dense, k·n wide or a little less, and its weights are those of the hidden matrix, each used k times::
 
         y[h·n + j] = Σ_i x[i] · hidden[P[h, i, j], j] + bias        h = 0 … k−1,  j = 0 … n−1
 
@@ -71,27 +73,31 @@ def rpp_forward(x, hidden, n_permutations, seed, bias=None, *, share_columns=Fal
         Number of permutations k of every column.
     seed : int
         Seed of the permutations, from 0 to 2^64 − 1.
-    bias : ndarray of shape (k·n,) or (n,), default=None
-        Added to the outputs; n values are shared by all k permutations of a column.
+    bias : ndarray of shape (width,) or (n,), default=None
+        Added to the outputs; n values are shared by all permutations of a column.
+    width : int, default=None
+        Number of outputs, the first of the k·n above: more than k·(n − 1), k·n at most and by default. A layer of any
+        width w has n = ⌈w / k⌉ columns.
     share_columns : bool, default=False
         Whether all columns of a head h share the permutation ``P[h, :, 0]``: a variant that departs from the
         definition and has only 1/n as many permutations to compute, see Notes of `rpp_forward`.
     permutation : ndarray of shape (k, m, n) or, with ``share_columns``, (k, m, 1), default=None
         What `rpp_permutation` gives for ``seed`` (and one column, with ``share_columns``), computed once: the same
         result for two bytes of memory a wide weight. ``seed`` is not looked at then.
-    out : ndarray of shape (batch, k·n), default=None
+    out : ndarray of shape (batch, width), default=None
         Where to write the result.
 
     Returns
     -------
-    y : ndarray of shape (batch, k·n)
+    y : ndarray of shape (batch, width)
         The result, ``out`` itself where it was given. It does not depend on the number of threads, to the last bit;
         a row depends on its batch no more than in BLAS, whose sums may take another order at the edges of a matrix.
 
     Raises
     ------
     ValueError
-        If a shape does not fit, ``n_permutations`` is below 1, ``seed`` out of range or ``permutation`` not one.
+        If a shape does not fit, ``n_permutations`` is below 1, ``width`` or ``seed`` out of range, or ``permutation``
+        is none.
     TypeError
         If an array is not float32 or float64, the dtypes differ, or a number is not an integer.
 
@@ -125,7 +131,7 @@ def rpp_forward(x, hidden, n_permutations, seed, bias=None, *, share_columns=Fal
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
     n_columns = len(hidden_t)
-    width = n_permutations * n_columns
+    width = _width("width", width, n_permutations, n_columns)
     if bias is None:
         bias = np.empty(0, x.dtype)
     else:
@@ -138,7 +144,7 @@ def rpp_forward(x, hidden, n_permutations, seed, bias=None, *, share_columns=Fal
     stored = _stored(permutation, hidden_t, n_permutations, share_columns)
     y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias))
     with single_threaded_blas():
-        rpp_cpu.forward(x, hidden_t, n_permutations, seed, stored, bool(share_columns), bias, y)
+        rpp_cpu.forward(x, hidden_t, seed, stored, bool(share_columns), bias, y)
     if out is None or y is out:
         return y
     out[...] = y
@@ -152,8 +158,8 @@ def rpp_backward(grad_y, x, hidden, n_permutations, seed, *, share_columns=False
 
     Parameters
     ----------
-    grad_y : ndarray of shape (batch, k·n)
-        Gradient of the loss with respect to the layer's output.
+    grad_y : ndarray of shape (batch, width)
+        Gradient of the loss with respect to the layer's output, of any width that `rpp_forward` takes.
     x : ndarray of shape (batch, m)
         The input that the layer was applied to.
     hidden : ndarray of shape (m, n)
@@ -171,14 +177,14 @@ def rpp_backward(grad_y, x, hidden, n_permutations, seed, *, share_columns=False
         Gradient with respect to ``x``.
     grad_hidden : ndarray of shape (m, n)
         Gradient with respect to ``hidden``, in Fortran order.
-    grad_bias : ndarray of shape (k·n,)
-        Gradient with respect to a bias of every output; ``grad_bias.reshape(k, n).sum(axis=0)`` is that of a shared
-        one.
+    grad_bias : ndarray of shape (width,)
+        Gradient with respect to a bias of every output. Entry j of a shared one has the sum of ``grad_bias[j::n]``.
 
     Raises
     ------
     ValueError
-        If a shape does not fit, ``n_permutations`` is below 1, ``seed`` out of range or ``permutation`` not one.
+        If a shape does not fit, ``n_permutations`` is below 1, ``width`` or ``seed`` out of range, or ``permutation``
+        is none.
     TypeError
         If an array is not float32 or float64, the dtypes differ, or a number is not an integer.
 
@@ -199,20 +205,19 @@ def rpp_backward(grad_y, x, hidden, n_permutations, seed, *, share_columns=False
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
     grad_y = arguments.float_array("grad_y", grad_y, x.dtype)
-    arguments.check_shape("grad_y", grad_y, (x.shape[0], n_permutations * len(hidden_t)), ("batch", "k·n"))
+    arguments.check_shape("grad_y", grad_y, (x.shape[0], None), ("batch", "width"))
+    _width("the width grad_y.shape[1]", grad_y.shape[1], n_permutations, len(hidden_t))
     grad_y = np.ascontiguousarray(grad_y)
     stored = _stored(permutation, hidden_t, n_permutations, share_columns)
     grad_x = np.empty(x.shape, x.dtype)
     grad_hidden_t = np.empty(hidden_t.shape, x.dtype)
     with single_threaded_blas():
-        rpp_cpu.backward(
-            grad_y, x, hidden_t, n_permutations, seed, stored, bool(share_columns), True, grad_x, grad_hidden_t
-        )
+        rpp_cpu.backward(grad_y, x, hidden_t, seed, stored, bool(share_columns), True, grad_x, grad_hidden_t)
     return grad_x, grad_hidden_t.T, grad_y.sum(axis=0)
 
 
-def rpp_expand(hidden, n_permutations, seed, *, share_columns=False):
-    """The wide matrix that an RPP layer applies, all k·n columns of it.
+def rpp_expand(hidden, n_permutations, seed, *, width=None, share_columns=False):
+    """The wide matrix that an RPP layer applies, all columns of it.
 
     Parameters
     ----------
@@ -222,18 +227,18 @@ def rpp_expand(hidden, n_permutations, seed, *, share_columns=False):
         Number of permutations k of every column.
     seed : int
         Seed of the permutations, from 0 to 2^64 − 1.
-    share_columns : bool, default=False
+    width, share_columns
         As in `rpp_forward`.
 
     Returns
     -------
-    matrix : ndarray of shape (m, k·n)
+    matrix : ndarray of shape (m, width)
         D with ``rpp_forward(x, hidden, k, seed) == x @ D`` up to rounding.
 
     Raises
     ------
     ValueError
-        If a shape does not fit, ``n_permutations`` is below 1 or ``seed`` out of range.
+        If a shape does not fit, ``n_permutations`` is below 1, or ``width`` or ``seed`` out of range.
     TypeError
         If ``hidden`` is not float32 or float64, or a number is not an integer.
 
@@ -249,9 +254,11 @@ def rpp_expand(hidden, n_permutations, seed, *, share_columns=False):
     hidden = arguments.float_array("hidden", hidden)
     arguments.check_shape("hidden", hidden, (None, None), ("m", "n"))
     _check_sizes(hidden)
+    n_permutations = arguments.positive_int("n_permutations", n_permutations)
+    width = _width("width", width, n_permutations, hidden.shape[1])
     order = rpp_permutation(len(hidden), 1 if share_columns else hidden.shape[1], n_permutations, seed)
     wide = np.take_along_axis(hidden[np.newaxis], order.astype(np.intp), axis=1)
-    return wide.transpose(1, 0, 2).reshape(len(hidden), -1)
+    return wide.transpose(1, 0, 2).reshape(len(hidden), -1)[:, :width]
 
 
 def rpp_permutation(n_inputs, n_columns, n_permutations, seed):
@@ -294,10 +301,9 @@ def rpp_permutation(n_inputs, n_columns, n_permutations, seed):
     n_columns = arguments.positive_int("n_columns", n_columns)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
-    out = np.empty((n_permutations, n_columns, n_inputs), np.uint16 if n_inputs <= 2**16 else np.uint32)
     with kernel_lock:
-        rpp_cpu.permutation(n_inputs, n_columns, n_permutations, seed, out)
-    return out.transpose(0, 2, 1)
+        rows = rpp_cpu.permutations(n_inputs, n_columns, n_permutations * n_columns, seed, False)
+    return rows.reshape(n_permutations, n_columns, n_inputs).transpose(0, 2, 1)
 
 
 def _batch(name, value):
@@ -312,6 +318,20 @@ def _hidden_t(hidden, x):
     arguments.check_shape("hidden", hidden, (x.shape[1], None), ("m", "n"))
     _check_sizes(hidden)
     return np.ascontiguousarray(hidden.T)
+
+
+def _width(name, value, n_permutations, n_columns):
+    """The number of outputs: those of all permutations where ``value`` is None."""
+    most = n_permutations * n_columns
+    if value is None:
+        return most
+    width = arguments.positive_int(name, value, most)
+    if width <= most - n_permutations:
+        raise ValueError(
+            f"{name} must be more than k·(n − 1) = {most - n_permutations}, as n = {n_columns} columns serve "
+            f"k·n = {most} outputs at most, got {width}"
+        )
+    return width
 
 
 def _stored(permutation, hidden_t, n_permutations, share_columns):

@@ -2,7 +2,8 @@
 
 Arrays are ``(batch, width)`` in C order, and ``hidden_t`` is the hidden matrix column by column, ``(n, m)``. Output
 ``c = h·n + j`` reads column ``j`` of the hidden matrix through the permutation of ``(seed, h, j)``; if ``shared``, of
-``(seed, h, 0)``. Where ``stored`` has rows, they are the permutations, one for every output (every head, if shared).
+``(seed, h, 0)``. There may be any number of outputs: where n does not divide it, the last head is cut. Where ``stored``
+has rows, they are the permutations, one for every output (every head, if shared).
 
 The permuted columns are generated in blocks that stay in cache, multiplied by BLAS and dropped: the permutations are
 paid once a batch, not once a row, and no more than a few MiB of the wide matrix exists at a time. BLAS is called inside
@@ -56,10 +57,9 @@ def _order(c, is_first, n, m, seed, stored, shared, work, order):
 
 
 @njit(parallel=True, cache=True)
-def _forward(x, hidden_t, n_permutations, seed, stored, shared, bias, address, columns, rows, out):
+def _forward(x, hidden_t, seed, stored, shared, bias, address, columns, rows, out):
     n, m = hidden_t.shape
-    batch = x.shape[0]
-    width = n * n_permutations
+    batch, width = out.shape
     n_blocks = (width + columns - 1) // columns
     flat_x = x.reshape(-1)
     for task in prange(n_blocks * ((batch + rows - 1) // rows)):
@@ -91,15 +91,13 @@ def _forward(x, hidden_t, n_permutations, seed, stored, shared, bias, address, c
 
 @njit(parallel=True, cache=True)
 def _backward(
-    grad_y, x, hidden_t, n_permutations, seed, stored, shared, address, columns, weights, updates, wants_grad_x, grad_x,
-    grad_hidden_t,
+    grad_y, x, hidden_t, seed, stored, shared, address, columns, weights, updates, wants_grad_x, grad_x, grad_hidden_t,
 ):  # fmt: skip
     # Two passes over each group of columns: the first is parallel over outputs and leaves their weights and their
     # gradients, already taken back through the permutation; the second is parallel over inputs, each task adding the
     # outputs up, in order, for the inputs it owns.
     n, m = hidden_t.shape
-    batch = x.shape[0]
-    width = n * n_permutations
+    batch, width = grad_y.shape
     group = len(updates)
     flat_x, flat_grad_y = x.reshape(-1), grad_y.reshape(-1)
     n_parts = max(1, min(_INPUT_PARTS, m // _LEAST_INPUTS))
@@ -153,12 +151,10 @@ def _backward(
                             grad_x[row + r, low + i] = product[at]
 
 
-def _cut(x, hidden_t, n_permutations):
+def _cut(x, width):
     """Columns of a block."""
-    n, m = hidden_t.shape
-    width = n * n_permutations
     least = -(-width // _BLOCKS)
-    most = min(_BLOCK_COLUMNS, _BLOCK_BYTES // (x.itemsize * m))
+    most = min(_BLOCK_COLUMNS, _BLOCK_BYTES // (x.itemsize * x.shape[1]))
     return max(_LEAST_COLUMNS, min(-(-least // 8) * 8, most))
 
 
@@ -169,42 +165,51 @@ def _workspace(size, dtype):
     return _workspaces[dtype][:size]
 
 
-def forward(x, hidden_t, n_permutations, seed, stored, shared, bias, out):
+def forward(x, hidden_t, seed, stored, shared, bias, out):
     """``out[:, c] = Σ_i x[:, i] · W[P[h, i, j], j] + bias[c mod len(bias)]`` with c = h·n + j.
 
-    x (batch, m), hidden_t (n, m), stored (k·n, m), (k, m) or (0, m), bias (k·n or n or 0), out (batch, k·n), all in C
-    order. Parallel over blocks of outputs, each written by one task.
+    x (batch, m), hidden_t (n, m), stored (width, m), (heads, m) or (0, m), bias (width or n or 0), out (batch, width),
+    all in C order. Parallel over blocks of outputs, each written by one task.
     """
     batch = len(x)
-    columns = _cut(x, hidden_t, n_permutations)
+    columns = _cut(x, out.shape[1])
     # where rows are cut, every part of them generates the columns anew
     few = out.shape[1] < _BLOCKS * _LEAST_COLUMNS
     rows = _ROWS if few else max(1, batch)
     address = gemm_address(x.dtype)
-    _forward(x, hidden_t, n_permutations, seed, stored, shared, bias, address, columns, rows, out)
+    _forward(x, hidden_t, seed, stored, shared, bias, address, columns, rows, out)
 
 
-def backward(grad_y, x, hidden_t, n_permutations, seed, stored, shared, wants_grad_x, grad_x, grad_hidden_t):
+def backward(grad_y, x, hidden_t, seed, stored, shared, wants_grad_x, grad_x, grad_hidden_t):
     """The transpose of `forward`: overwrites grad_x (batch, m) and grad_hidden_t (n, m).
 
-    grad_y (batch, k·n), the others as there. Without ``wants_grad_x``, ``grad_x`` is left alone.
+    grad_y (batch, width), the others as there. Without ``wants_grad_x``, ``grad_x`` is left alone.
     """
     m = x.shape[1]
-    columns = _cut(x, hidden_t, n_permutations)
+    columns = _cut(x, grad_y.shape[1])
     group = max(2 * _LEAST_COLUMNS, _PASS_BYTES // (x.itemsize * m) // columns * columns)
     group = min(group, grad_y.shape[1])
     weights, updates = _workspace(2 * group * m, x.dtype).reshape(2, -1)
     _backward(
-        grad_y, x, hidden_t, n_permutations, seed, stored, shared, gemm_address(x.dtype), columns,
-        weights, updates.reshape(group, m), wants_grad_x, grad_x, grad_hidden_t,
+        grad_y, x, hidden_t, seed, stored, shared, gemm_address(x.dtype), columns, weights,
+        updates.reshape(group, m), wants_grad_x, grad_x, grad_hidden_t,
     )  # fmt: skip
 
 
+def permutations(m, n, width, seed, shared):
+    """What the kernels take for ``stored``: the permutations of the first ``width`` outputs of ``n`` columns."""
+    if shared:
+        n, width = 1, -(-width // n)
+    out = np.empty((width, m), np.uint16 if m <= 2**16 else np.uint32)
+    _permutations(n, seed, out)
+    return out
+
+
 @njit(parallel=True, cache=True)
-def permutation(m, n, n_permutations, seed, out):
-    """Write every ``P[h, i, j]`` into out (k, n, m)."""
-    for c in prange(n * n_permutations):
+def _permutations(n, seed, out):
+    width, m = out.shape
+    for c in prange(width):
         order = np.empty(order_size(m), np.uint32)
         permutation_column(m, seed, c // n, c % n, scratch(m), order)
         for i in range(m):
-            out[c // n, c % n, i] = order[i]
+            out[c, i] = order[i]

@@ -157,7 +157,7 @@ class LDL(_Layer):
 
 
 class RPP(_Layer):
-    """``n_permutations`` differently permuted copies of a hidden matrix (n_inputs, n_outputs / n_permutations).
+    """``n_permutations`` differently permuted copies of a hidden matrix (n_inputs, ⌈n_outputs / n_permutations⌉).
 
     ``bias`` is 'full' (a value for every output), 'shared' (one for every column of the hidden matrix) or 'none'. With
     ``stored``, a row for every output (every permutation, with ``share_columns``) of what `rpp_permutation` gives for
@@ -182,9 +182,7 @@ class RPP(_Layer):
         rng,
         dtype,
     ):
-        n_columns, rest = divmod(n_outputs, n_permutations)
-        if rest:
-            raise ValueError(f"n_permutations must divide the width {n_outputs}, got {n_permutations}")
+        n_columns = -(-n_outputs // n_permutations)
         self.n_inputs, self.n_outputs = n_inputs, n_outputs
         self.n_permutations, self.seed, self.share_columns = n_permutations, np.uint64(seed), share_columns
         self.stored = np.empty((0, n_inputs), np.uint16) if stored is None else stored
@@ -204,10 +202,12 @@ class RPP(_Layer):
         if self.grad_scale != 1:
             gradients["hidden"] *= gradients["hidden"].dtype.type(self.grad_scale)
         grad_bias = gradients["bias"]
-        if grad_bias.size:
+        if len(grad_bias):
             # forward: out[:, c] += bias[c mod len(bias)]
-            grad_y.reshape(len(x), -1, len(grad_bias)).sum(axis=(0, 1), out=grad_bias)
+            sums = np.zeros(-(-self.n_outputs // len(grad_bias)) * len(grad_bias), grad_y.dtype)
+            grad_y.sum(axis=0, out=sums[: self.n_outputs])
+            sums.reshape(-1, len(grad_bias)).sum(axis=0, out=grad_bias)
 
     def _wide(self):
         """What the kernels want to know of the wide matrix."""
-        return self.parameters["hidden"].T, self.n_permutations, self.seed, self.stored, self.share_columns
+        return self.parameters["hidden"].T, self.seed, self.stored, self.share_columns
