@@ -1,9 +1,14 @@
 """Public functions of the RPP layer: arguments are checked here, once."""
 
+import weakref
+
 import numpy as np
 
-from ldlrpp.kernels import arguments, bijection, rpp_cpu
+from ldlrpp.kernels import arguments, bijection, memory, rpp_cpu
 from ldlrpp.kernels.threads import kernel_lock, single_threaded_blas
+
+# Weak references to arrays that were found to be permutations, by their ids.
+_checked = {}
 
 
 def rpp_init(n_inputs, n_columns, *, gain=1.0, random_state=None, dtype=np.float32):
@@ -83,7 +88,8 @@ def rpp_forward(
         definition and has only 1/n as many permutations to compute, see Notes of `rpp_forward`.
     permutation : ndarray of shape (k, m, n) or, with ``share_columns``, (k, m, 1), default=None
         What `rpp_permutation` gives for ``seed`` (and one column, with ``share_columns``), computed once: the same
-        result for two bytes of memory a wide weight. ``seed`` is not looked at then.
+        result for two bytes of memory a wide weight. ``seed`` is not looked at then. That every column is a permutation
+        is checked when an array is first seen, see Notes.
     out : ndarray of shape (batch, width), default=None
         Where to write the result.
 
@@ -116,6 +122,10 @@ def rpp_forward(
     - With ``share_columns`` a head is the product of a permuted input with ``hidden``: ``y[h·n : (h+1)·n] =
       x[P⁻¹[h]] @ hidden``. Columns then are no longer shuffled against each other. Where the permutations are what
       takes the time, in small batches, it is faster; ``benchmarks/RESULTS.md`` has times and accuracies.
+    - Checking ``permutation`` takes 0.4 ns an entry (of one core), once as long as the array lives: the same array,
+      again, is looked at for its largest number only (0.03 ns). A new view of it, or a view of a memory map, is another
+      array. Who changes an array in place after it was checked gets what it then says, forward (`hidden` is read
+      there) and backward (gradients are added there), but no error if it is no permutation any longer.
 
     Examples
     --------
@@ -144,7 +154,7 @@ def rpp_forward(
     stored = _stored(permutation, hidden_t, n_permutations, share_columns)
     y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias))
     with single_threaded_blas():
-        rpp_cpu.forward(x, hidden_t, seed, stored, bool(share_columns), bias, y)
+        rpp_cpu.forward(x, hidden_t, seed, stored, bool(share_columns), bias, _none(hidden_t), False, y)
     if out is None or y is out:
         return y
     out[...] = y
@@ -210,10 +220,13 @@ def rpp_backward(grad_y, x, hidden, n_permutations, seed, *, share_columns=False
     grad_y = np.ascontiguousarray(grad_y)
     stored = _stored(permutation, hidden_t, n_permutations, share_columns)
     grad_x = np.empty(x.shape, x.dtype)
-    grad_hidden_t = np.empty(hidden_t.shape, x.dtype)
+    grad_hidden_t, grad_bias = np.empty(hidden_t.shape, x.dtype), np.empty(grad_y.shape[1], x.dtype)
     with single_threaded_blas():
-        rpp_cpu.backward(grad_y, x, hidden_t, seed, stored, bool(share_columns), True, grad_x, grad_hidden_t)
-    return grad_x, grad_hidden_t.T, grad_y.sum(axis=0)
+        rpp_cpu.backward(
+            grad_y, x, hidden_t, seed, stored, bool(share_columns), _none(hidden_t), _scratch, True,
+            grad_x, grad_hidden_t, grad_bias,
+        )  # fmt: skip
+    return grad_x, grad_hidden_t.T, grad_bias
 
 
 def rpp_expand(hidden, n_permutations, seed, *, width=None, share_columns=False):
@@ -233,7 +246,7 @@ def rpp_expand(hidden, n_permutations, seed, *, width=None, share_columns=False)
     Returns
     -------
     matrix : ndarray of shape (m, width)
-        D with ``rpp_forward(x, hidden, k, seed) == x @ D`` up to rounding.
+        D with ``rpp_forward(x, hidden, k, seed) == x @ D`` up to rounding, in Fortran order.
 
     Raises
     ------
@@ -256,9 +269,12 @@ def rpp_expand(hidden, n_permutations, seed, *, width=None, share_columns=False)
     _check_sizes(hidden)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     width = _width("width", width, n_permutations, hidden.shape[1])
-    order = rpp_permutation(len(hidden), 1 if share_columns else hidden.shape[1], n_permutations, seed)
-    wide = np.take_along_axis(hidden[np.newaxis], order.astype(np.intp), axis=1)
-    return wide.transpose(1, 0, 2).reshape(len(hidden), -1)[:, :width]
+    seed = arguments.seed_uint64("seed", seed)
+    hidden_t = np.ascontiguousarray(hidden.T)
+    wide = np.empty((width, len(hidden)), hidden.dtype)
+    with kernel_lock:
+        rpp_cpu.expand(hidden_t, seed, _none(hidden_t, np.uint16), bool(share_columns), wide)
+    return wide.T
 
 
 def rpp_permutation(n_inputs, n_columns, n_permutations, seed):
@@ -338,8 +354,8 @@ def _stored(permutation, hidden_t, n_permutations, share_columns):
     """The rows of a stored permutation, as the kernels take them; no rows if there is none."""
     n, m = hidden_t.shape
     if permutation is None:
-        return np.empty((0, m), np.uint16)
-    permutation = np.asarray(permutation)
+        return _none(hidden_t, np.uint16)
+    given, permutation = permutation, np.asarray(permutation)
     if permutation.dtype not in (np.uint16, np.uint32):
         raise TypeError(f"permutation must have dtype uint16 or uint32, got {permutation.dtype}")
     arguments.check_shape(
@@ -347,7 +363,37 @@ def _stored(permutation, hidden_t, n_permutations, share_columns):
     )
     if permutation.max() >= m:
         raise ValueError(f"permutation must hold numbers below m = {m}, got {permutation.max()}")
-    return np.ascontiguousarray(permutation.transpose(0, 2, 1)).reshape(-1, m)
+    rows = np.ascontiguousarray(permutation.transpose(0, 2, 1)).reshape(-1, m)
+    _check_permutation(given, rows)
+    return rows
+
+
+def _check_permutation(given, rows):
+    """Raise unless every row, numbers below m, is a permutation; what was ``given`` is remembered while it lives."""
+    key = id(given)
+    if key in _checked:
+        return
+    is_permutation = np.empty(len(rows), bool)
+    with kernel_lock:
+        rpp_cpu.is_permutation(rows, is_permutation)
+    if not is_permutation.all():
+        h, j = np.divmod(np.argmin(is_permutation), given.shape[2])
+        raise ValueError(
+            f"permutation must hold every number below m = {rows.shape[1]} once in every column, "
+            f"not so in permutation[{h}, :, {j}]"
+        )
+    if isinstance(given, np.ndarray):
+        _checked[key] = weakref.ref(given, lambda _, pop=_checked.pop: pop(key, None))
+
+
+def _none(hidden_t, dtype=None):
+    """No rows: no permutations, or no wide weights."""
+    return np.empty((0, hidden_t.shape[1]), dtype or hidden_t.dtype)
+
+
+def _scratch(name, shape, dtype):
+    """What `rpp_cpu.backward` works in, new for every call."""
+    return memory.empty(shape, dtype)
 
 
 def _check_sizes(hidden):

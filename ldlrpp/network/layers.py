@@ -192,21 +192,27 @@ class RPP(_Layer):
         self.parameters = {"hidden": hidden, "bias": np.zeros(n_bias, dtype)}
 
     def forward(self, x, out, workspace):
-        rpp_cpu.forward(x, *self._wide(), self.parameters["bias"], out)
+        hidden_t, *permutations = self._wide()
+        rpp_cpu.forward(x, hidden_t, *permutations, self.parameters["bias"], hidden_t[:0], False, out)
 
     def backward(self, grad_y, x, gradients, grad_x, workspace):
         wanted = grad_x is not None
         if not wanted:
             grad_x = np.empty((0, self.n_inputs), x.dtype)
-        rpp_cpu.backward(grad_y, x, *self._wide(), wanted, grad_x, gradients["hidden"].T)
+        hidden_t, *permutations = self._wide()
+        grad_bias = gradients["bias"]
+        # of a value for every output
+        sums = grad_bias if len(grad_bias) in (0, self.n_outputs) else np.empty(self.n_outputs, x.dtype)
+        rpp_cpu.backward(
+            grad_y, x, hidden_t, *permutations, hidden_t[:0], workspace.empty,
+            wanted, grad_x, gradients["hidden"].T, sums,
+        )  # fmt: skip
         if self.grad_scale != 1:
             gradients["hidden"] *= gradients["hidden"].dtype.type(self.grad_scale)
-        grad_bias = gradients["bias"]
-        if len(grad_bias):
+        if sums is not grad_bias:
             # forward: out[:, c] += bias[c mod len(bias)]
-            sums = np.zeros(-(-self.n_outputs // len(grad_bias)) * len(grad_bias), grad_y.dtype)
-            grad_y.sum(axis=0, out=sums[: self.n_outputs])
-            sums.reshape(-1, len(grad_bias)).sum(axis=0, out=grad_bias)
+            for j in range(len(grad_bias)):
+                grad_bias[j] = sums[j :: len(grad_bias)].sum()
 
     def _wide(self):
         """What the kernels want to know of the wide matrix."""
