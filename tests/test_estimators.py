@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ldlrpp import LDLClassifier, LDLRegressor, LossCurveDisplay, RPPClassifier, RPPRegressor, kernels
+from ldlrpp.kernels import rpp_cpu
 from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs
 
 ESTIMATORS = [LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor]
@@ -298,6 +299,66 @@ def test_stored_permutations_are_those_of_the_seeds_and_shared_by_shape(digits):
         assert layers[1].stored is layers[2].stored
         assert layers[1].stored.flags.c_contiguous
         assert layers[1].seed == layers[2].seed != layers[0].seed
+
+
+RPP_OPTIONS = [
+    {},
+    {"share_columns": True, "bias": "shared"},
+    {"solver": "lbfgs", "bias": "none"},
+    {"early_stopping": True, "grad_scale": "mean"},
+]
+
+
+# bytes, and what two layers keep of them: permutations, and weights besides
+RPP_BUDGETS = {0: ["", ""], 10_000: ["", "p"], 60_000: ["pw", "p"], 2**28: ["pw", "pw"]}
+
+
+@unconverged
+@pytest.mark.parametrize("budget", RPP_BUDGETS)
+@pytest.mark.parametrize("options", RPP_OPTIONS, ids=str)
+def test_what_rpp_keeps_during_a_fit_changes_no_bit(options, budget, digits, monkeypatch):
+    X, X_test, y, _ = digits
+    monkeypatch.setattr("ldlrpp.estimators.layers._BUDGET", budget)
+    models = [
+        RPPClassifier((99, 50), permutation=p, n_permutations=7, max_iter=3, random_state=0, **options).fit(X, y)
+        for p in ("seeded", "auto")
+    ]
+    layers = models[1].network_.layers[:2]
+    assert sum(layer.n_kept for layer in layers) <= budget
+    if not options.get("share_columns"):
+        kept = ["p" * layer.keeps_permutations + "w" * layer.keeps_weights for layer in layers]
+        assert kept == RPP_BUDGETS[budget]
+    assert models[0].loss_curve_ == models[1].loss_curve_
+    for rows in (X_test, X_test[:3], np.concatenate([X_test] * 5)):  # several chunks
+        np.testing.assert_array_equal(models[0].predict_proba(rows), models[1].predict_proba(rows))
+    for layer in (0, 1):
+        np.testing.assert_array_equal(models[0].to_dense(layer)[0], models[1].to_dense(layer)[0])
+
+
+@unconverged
+def test_what_rpp_keeps_is_not_saved(digits):
+    X, _, y, _ = digits
+    options = {"max_iter": 1, "random_state": 0}
+    seeded, kept = (RPPClassifier((99, 50), permutation=p, **options).fit(X, y) for p in ("seeded", "auto"))
+    kept.predict(X)
+    sizes = [len(pickle.dumps(model)) for model in (seeded, kept)]
+    assert abs(sizes[0] - sizes[1]) < 100
+
+
+@unconverged
+def test_rpp_expands_once_for_a_prediction(digits, monkeypatch):
+    X, _, y, _ = digits
+    model = RPPClassifier((99, 50), max_iter=1, random_state=0).fit(X, y)
+    calls = []
+    expand = rpp_cpu.expand
+    monkeypatch.setattr(rpp_cpu, "expand", lambda *arguments: (calls.append(0), expand(*arguments)))
+    monkeypatch.setattr(rpp_cpu, "permutations", None)
+    rows = np.concatenate([X] * 3)
+    assert len(rows) > 2 * 1024
+    model.predict(rows)
+    assert len(calls) == 2  # one for each layer
+    model.predict(X[:5])
+    assert len(calls) == 2
 
 
 @unconverged

@@ -12,6 +12,9 @@ from ldlrpp.kernels import rpp_cpu
 from ldlrpp.kernels.threads import kernel_lock
 from ldlrpp.network import LDL, RPP, Dense
 
+# Bytes of permutations and wide weights that the layers of a network keep, together, during a fit or a prediction.
+_BUDGET = 2**28
+
 
 class _UniformLayers:
     """Hidden layers of one kind; widths and options are parameters of the estimator."""
@@ -36,7 +39,7 @@ class RPPLayers(_UniformLayers):
 
     @property
     def seeds_(self):
-        return [int(layer.seed) for layer in self.network_.layers[:-1]]
+        return [layer.seed for layer in self.network_.layers[:-1]]
 
 
 class MixedLayers:
@@ -72,17 +75,19 @@ def build(described, n_inputs, *, activation, rng, dtype):
     """The layers of `ldlrpp.network` that are described, with initial parameters."""
     common = {"activation": activation, "rng": rng, "dtype": dtype}
     widths = [n_inputs, *(width for _, width, _ in described)]
-    stored = {}
+    stored, n_kept = {}, 0
     for (m, width), (kind, _, options) in zip(pairwise(widths), described, strict=True):
         if kind == "ldl":
             yield LDL(m, width, init=options["init"], expansion=options["input_expansion"], **common)
         elif kind == "rpp":
-            yield _rpp(m, width, stored, **options, **common)
+            layer = _rpp(m, width, stored, _BUDGET - n_kept, **options, **common)
+            n_kept += layer.n_kept
+            yield layer
         else:
             yield Dense(m, width, **common)
 
 
-def _rpp(m, width, shared, *, n_permutations, seed, permutation, share_columns, grad_scale, rng, **others):
+def _rpp(m, width, shared, budget, *, n_permutations, seed, permutation, share_columns, grad_scale, rng, **others):
     """A layer of RPP; ``shared`` holds stored permutations and their seeds, by what they are for."""
     drawn, rows = rng.integers(2**64, dtype=np.uint64), None
     key = m, width, n_permutations, share_columns, seed
@@ -103,6 +108,7 @@ def _rpp(m, width, shared, *, n_permutations, seed, permutation, share_columns, 
         share_columns=share_columns,
         stored=rows,
         grad_scale={"sum": 1.0, "sqrt": 1 / np.sqrt(copies), "mean": 1 / copies}[grad_scale],
+        budget=0 if permutation == "seeded" else budget,
         rng=rng,
         **others,
     )

@@ -172,10 +172,13 @@ RPP = {
         "A bias for every output, one for every column of the hidden weights, or none in the hidden layers.",
     ),
     "permutation": _one_of(
-        "seeded",
-        ("seeded", "stored"),
-        "Whether permutations are computed from seeds whenever they are used, or computed once and kept: two bytes for "
-        "every wide weight, one array for all layers of a shape, which then have the same permutations.",
+        "auto",
+        ("auto", "seeded", "stored"),
+        "What becomes of permutations between batches. 'auto' keeps them for the time of a fit or a prediction (two "
+        "bytes for every wide weight, and the wide weights, four or eight), up to 256 MiB for all layers together, and "
+        "computes beyond that; 'seeded' computes whenever they are used. Results are the same, to the last bit, and a "
+        "saved model has seeds alone. 'stored' makes permutations a part of the model: one array for all layers of a "
+        "shape, which then have the same permutations.",
     ),
     "share_columns": _of(
         False, ["boolean"], "bool",

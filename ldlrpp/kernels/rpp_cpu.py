@@ -126,25 +126,25 @@ def _forward(x, hidden_t, seed, stored, shared, bias, wide, is_filled, address, 
 
 @njit(parallel=True, cache=True)
 def _backward(
-    grad_y, x, hidden_t, seed, stored, shared, wide, address, columns, inputs, weights, sums, wants_grad_x, grad_x,
-    grad_hidden_t, grad_bias,
+    grad_y, x, hidden_t, seed, stored, shared, weights, is_wide, address, columns, group, inputs, sums, wants_grad_x,
+    grad_x, grad_hidden_t, grad_bias,
 ):  # fmt: skip
-    # Two passes over each group of columns, as many as ``weights`` has rows. The first is parallel over blocks of
-    # outputs and leaves their weights, and the sums of their gradients by hidden column, already taken back through the
+    # Two passes over each group of columns. The first is parallel over blocks of outputs and leaves their weights (if
+    # these are not all there), and the sums of their gradients by hidden column, already taken back through the
     # permutations; the second is parallel over inputs, each task adding the blocks' sums up, in order, for the inputs
     # that it owns.
     n, m = hidden_t.shape
     batch, width = grad_y.shape
-    group = len(weights)
     flat_x, flat_grad_y, flat_grad_x = x.reshape(-1), grad_y.reshape(-1), grad_x.reshape(-1)
-    flat_wide = wide.reshape(-1)
     lines = min(n, columns)
+    flat_weights = weights.reshape(-1)
+    wants_weights = wants_grad_x and not is_wide
     n_parts = (m + inputs - 1) // inputs
     n_chunks = max(1, (batch + _ROWS - 1) // _ROWS)
     for first in range(0, width, group):
         size = min(group, width - first)
         n_blocks = (size + columns - 1) // columns
-        flat_weights = flat_wide[first * m : (first + size) * m] if len(wide) else weights.reshape(-1)
+        weights_at = first * m if is_wide else 0
         for block in prange(n_blocks):
             start = first + block * columns
             stop = min(start + columns, first + size)
@@ -159,17 +159,17 @@ def _backward(
             work, order = _work(m, stored)
             for c in range(start, stop):
                 product, target = products[(c - start) * m : (c - start + 1) * m], targets[(c - start) % lines]
-                weight = flat_weights[(c - first) * m : (c - first + 1) * m]
-                # forward: weight[i] = hidden_t[c % n, order[i]]
+                at = weights_at + (c - first) * m
+                # forward: weights[c, i] = hidden_t[c % n, order[i]]
                 if len(stored):
                     row = stored[c // n if shared else c]
-                    if wants_grad_x and not len(wide):
-                        _gather(hidden_t[c % n], row, weight)
+                    if wants_weights:
+                        _gather(hidden_t[c % n], row, flat_weights[at : at + m])
                     _scatter_add(product, row, target)
                 else:
                     _order(c, c == start, n, m, seed, shared, work, order)
-                    if wants_grad_x and not len(wide):
-                        _gather(hidden_t[c % n], order, weight)
+                    if wants_weights:
+                        _gather(hidden_t[c % n], order, flat_weights[at : at + m])
                     _scatter_add(product, order, target)
             if len(grad_bias):
                 grad_bias[start:stop] = 0
@@ -193,8 +193,8 @@ def _backward(
                 row = chunk * _ROWS
                 rows = min(_ROWS, batch - row)
                 gemm(
-                    address, 0, flat_grad_y, row * width + first, width, 0, flat_weights, low, m, min(first, 1),
-                    flat_grad_x, row * m + low, m, rows, high - low, size,
+                    address, 0, flat_grad_y, row * width + first, width, 0, flat_weights, weights_at + low, m,
+                    min(first, 1), flat_grad_x, row * m + low, m, rows, high - low, size,
                 )  # fmt: skip
 
 
@@ -241,21 +241,30 @@ def backward(grad_y, x, hidden_t, seed, stored, shared, wide, empty, wants_grad_
     group = min(group, width)
     n_parts = max(1, min(_INPUT_PARTS, m // _LEAST_INPUTS))
     inputs = -(-m // (16 * n_parts)) * 16
-    weights = empty("weights", (group, m), x.dtype)
+    weights = wide if len(wide) else empty("weights", (group, m), x.dtype)
     sums = empty("sums", (-(-group // columns) * min(n, columns), m), x.dtype)
     _backward(
-        grad_y, x, hidden_t, seed, stored, shared, wide, gemm_address(x.dtype), columns, inputs, weights, sums,
-        wants_grad_x, grad_x, grad_hidden_t, grad_bias,
+        grad_y, x, hidden_t, seed, stored, shared, weights, len(wide) > 0, gemm_address(x.dtype), columns, group,
+        inputs, sums, wants_grad_x, grad_x, grad_hidden_t, grad_bias,
     )  # fmt: skip
 
 
 def permutations(m, n, width, seed, shared):
     """What the kernels take for ``stored``: the permutations of the first ``width`` outputs of ``n`` columns."""
-    if shared:
-        n, width = 1, -(-width // n)
-    out = memory.empty((width, m), np.uint16 if m <= 2**16 else np.uint32)
-    _permutations(n, seed, out)
+    out = memory.empty(*_permutations_array(m, n, width, shared))
+    _permutations(1 if shared else n, seed, out)
     return out
+
+
+def n_permutation_bytes(m, n, width, shared):
+    """The size of what `permutations` gives."""
+    (rows, m), dtype = _permutations_array(m, n, width, shared)
+    return rows * m * np.dtype(dtype).itemsize
+
+
+def _permutations_array(m, n, width, shared):
+    """Shape and dtype of what `permutations` gives."""
+    return (-(-width // n) if shared else width, m), np.uint16 if m <= 2**16 else np.uint32
 
 
 @njit(parallel=True, cache=True)
