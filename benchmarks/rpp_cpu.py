@@ -40,7 +40,7 @@ class Layers:
         self.empty = functools.cache(lambda name, shape, dtype: memory.empty(shape, dtype))
 
     def forward(self):
-        rpp_cpu.forward(self.x, *self.layer, self.bias, self.wide, False, self.y)
+        rpp_cpu.forward(self.x, *self.layer, self.bias, self.wide, False, self.empty, self.y)
 
     def backward(self):
         rpp_cpu.backward(
@@ -96,7 +96,8 @@ def variants():
 
 
 @numba.njit
-def generate(m, n_columns, work, order, source, tile):
+def generate(m, n_columns, source, tile):
+    work, order = permutations_cpu.scratch(m), np.empty(permutations_cpu.order_size(m), np.uint32)
     for c in range(n_columns):
         permutations_cpu.permutation_column(m, np.uint64(5), c, 3, work, order)
         if len(tile):
@@ -107,10 +108,9 @@ def generate(m, n_columns, work, order, source, tile):
 def entries():
     print("\nA permutation entry on one core, ns: its hash, hash and gather")
     for m in (64, 100, 784, 1000, 1024, 4096, 65536):
-        work, order = permutations_cpu.scratch(m), np.empty(permutations_cpu.order_size(m), np.uint32)
         source, n_columns = np.ones(m, np.float32), max(4, 2**20 // m)
         seconds = [
-            best(lambda: generate(m, n_columns, work, order, source, tile))  # noqa: B023
+            best(lambda: generate(m, n_columns, source, tile))  # noqa: B023
             for tile in (source[:0], np.empty_like(source))
         ]
         print(f"  m = {m}: " + ", ".join(f"{1e9 * s / (m * n_columns):.2f}" for s in seconds))

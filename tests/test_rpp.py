@@ -224,6 +224,11 @@ def test_backward_in_several_groups_of_columns():
     check(70_000, 2, 45, 2, np.float32, 3)
 
 
+def rubbish(name, shape, dtype):
+    """Memory that may hold anything."""
+    return np.full(shape, np.nan if dtype.kind == "f" else 0, dtype)
+
+
 def wide_kernels(m, width, k, batch, stored, wide):
     """Forward and backward of the bare kernels, the wide matrix kept in ``wide`` or not."""
     n = -(-width // k)
@@ -233,13 +238,10 @@ def wide_kernels(m, width, k, batch, stored, wide):
     y, grad_x = np.empty_like(grad_y), np.empty_like(x)
     grad_hidden_t, grad_bias = np.empty_like(options[0]), np.empty_like(bias)
     with single_threaded_blas():
-        rpp_cpu.forward(x, *options, bias, wide, False, y)
+        rpp_cpu.forward(x, *options, bias, wide, False, rubbish, y)
         again = np.empty_like(y)
-        rpp_cpu.forward(x, *options, bias, wide, len(wide) > 0, again)
-        rpp_cpu.backward(
-            grad_y, x, *options, wide, lambda _, shape, dtype: np.full(shape, np.nan, dtype), True,
-            grad_x, grad_hidden_t, grad_bias,
-        )  # fmt: skip
+        rpp_cpu.forward(x, *options, bias, wide, len(wide) > 0, rubbish, again)
+        rpp_cpu.backward(grad_y, x, *options, wide, rubbish, True, grad_x, grad_hidden_t, grad_bias)
     return y, again, grad_x, grad_hidden_t, grad_bias
 
 

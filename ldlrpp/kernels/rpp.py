@@ -1,5 +1,6 @@
 """Public functions of the RPP layer: arguments are checked here, once."""
 
+import functools
 import weakref
 
 import numpy as np
@@ -154,7 +155,7 @@ def rpp_forward(
     stored = _stored(permutation, hidden_t, n_permutations, share_columns)
     y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias))
     with single_threaded_blas():
-        rpp_cpu.forward(x, hidden_t, seed, stored, bool(share_columns), bias, _none(hidden_t), False, y)
+        rpp_cpu.forward(x, hidden_t, seed, stored, bool(share_columns), bias, _none(hidden_t), False, _scratch(), y)
     if out is None or y is out:
         return y
     out[...] = y
@@ -223,7 +224,7 @@ def rpp_backward(grad_y, x, hidden, n_permutations, seed, *, share_columns=False
     grad_hidden_t, grad_bias = np.empty(hidden_t.shape, x.dtype), np.empty(grad_y.shape[1], x.dtype)
     with single_threaded_blas():
         rpp_cpu.backward(
-            grad_y, x, hidden_t, seed, stored, bool(share_columns), _none(hidden_t), _scratch, True,
+            grad_y, x, hidden_t, seed, stored, bool(share_columns), _none(hidden_t), _scratch(), True,
             grad_x, grad_hidden_t, grad_bias,
         )  # fmt: skip
     return grad_x, grad_hidden_t.T, grad_bias
@@ -273,7 +274,7 @@ def rpp_expand(hidden, n_permutations, seed, *, width=None, share_columns=False)
     hidden_t = np.ascontiguousarray(hidden.T)
     wide = np.empty((width, len(hidden)), hidden.dtype)
     with kernel_lock:
-        rpp_cpu.expand(hidden_t, seed, _none(hidden_t, np.uint16), bool(share_columns), wide)
+        rpp_cpu.expand(hidden_t, seed, _none(hidden_t, np.uint16), bool(share_columns), _scratch(), wide)
     return wide.T
 
 
@@ -391,9 +392,9 @@ def _none(hidden_t, dtype=None):
     return np.empty((0, hidden_t.shape[1]), dtype or hidden_t.dtype)
 
 
-def _scratch(name, shape, dtype):
-    """What `rpp_cpu.backward` works in, new for every call."""
-    return memory.empty(shape, dtype)
+def _scratch():
+    """What the kernels ask for memory to work in, which lasts for one call."""
+    return functools.cache(lambda name, shape, dtype: memory.empty(shape, dtype))
 
 
 def _check_sizes(hidden):

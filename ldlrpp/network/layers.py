@@ -208,11 +208,13 @@ class RPP(_Layer):
     def forward(self, x, out, workspace):
         is_filled = self.keeps_weights and workspace.fixed and len(x) >= _KEPT_ROWS
         if is_filled:
-            permutations, weights = self.stored[:0], workspace.once("wide", self._expand)
+            permutations, weights = self.stored[:0], workspace.once("wide", lambda: self._expand(workspace))
         else:
             permutations, weights = self._permutations(x, workspace), self._weights(x, workspace)
         hidden_t, seed, share = self._columns()
-        rpp_cpu.forward(x, hidden_t, seed, permutations, share, self.parameters["bias"], weights, is_filled, out)
+        rpp_cpu.forward(
+            x, hidden_t, seed, permutations, share, self.parameters["bias"], weights, is_filled, workspace.empty, out
+        )
 
     def backward(self, grad_y, x, gradients, grad_x, workspace):
         wanted = grad_x is not None
@@ -252,9 +254,9 @@ class RPP(_Layer):
         n_rows = self.n_outputs if self.keeps_weights and not workspace.fixed else 0
         return workspace.empty("wide", (n_rows, self.n_inputs), x.dtype)
 
-    def _expand(self):
+    def _expand(self, workspace):
         """The wide matrix."""
         hidden_t, seed, share = self._columns()
         wide = memory.empty((self.n_outputs, self.n_inputs), hidden_t.dtype)
-        rpp_cpu.expand(hidden_t, seed, self.stored, share, wide)
+        rpp_cpu.expand(hidden_t, seed, self.stored, share, workspace.empty, wide)
         return wide
