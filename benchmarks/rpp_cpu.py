@@ -9,6 +9,7 @@ import argparse
 import functools
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numba
@@ -49,6 +50,8 @@ class Layers:
         )  # fmt: skip
 
     def times(self):
+        # BLAS's threads keep a core busy for a while after the dense products
+        time.sleep(0.3)
         with single_threaded_blas():
             forward = best(self.forward)
             return forward, forward + best(self.backward)

@@ -11,7 +11,7 @@ class RPPClassifier(RPPLayers, NetworkClassifier):
     """Neural network classifier with randomly permuted parameters.
 
     A hidden layer of width w is dense in what it computes, but holds only ⌈w / k⌉ columns of weights: each is seen k
-    times through random permutations of its entries, which come from a seed and are never stored. The output layer is
+    times through random permutations of its entries, which come from a seed and are not saved. The output layer is
     dense.
 
     Parameters
@@ -51,7 +51,7 @@ class RPPRegressor(RPPLayers, NetworkRegressor):
     """Neural network regressor with randomly permuted parameters.
 
     A hidden layer of width w is dense in what it computes, but holds only ⌈w / k⌉ columns of weights: each is seen k
-    times through random permutations of its entries, which come from a seed and are never stored. The output layer is
+    times through random permutations of its entries, which come from a seed and are not saved. The output layer is
     dense.
 
     Parameters

@@ -39,9 +39,8 @@ _LEAST_COLUMNS = 8
 _ROWS = 512
 # Weights of the columns that are taken at a time: permutations are computed, and backward keeps weights, for so many.
 _GROUP = 2**20
-# Inputs that one task of backward's second pass owns, at least, and such tasks. BLAS packs the gradients for each: on two
-# cores with m = 1000 four tasks take 3% longer than two, ten a tenth. More cores have less to do with two; they would
-# gain by more.
+# Inputs that one task of backward's second pass owns, at least, and such tasks. BLAS packs the gradients for each: on
+# two cores, with m = 1000, four tasks take 3% longer than two, ten a tenth. More cores would rather have more tasks.
 _LEAST_INPUTS = 300
 _INPUT_PARTS = 16
 # Columns whose permutations one task computes.
