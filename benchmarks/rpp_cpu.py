@@ -6,16 +6,17 @@ before the clock starts. Memory is measured in a process of its own.
 """
 
 import argparse
+import functools
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numba
 import numpy as np
 from common import best
 
-from ldlrpp import kernels
-from ldlrpp.kernels import permutations_cpu, rpp_cpu
+from ldlrpp.kernels import memory, permutations_cpu, rpp_cpu
 from ldlrpp.kernels.threads import single_threaded_blas
 
 SHAPES = ((784, 10, 100), (1000, 10, 100), (1024, 64, 64), (4096, 64, 64))
@@ -23,28 +24,34 @@ BATCHES = (1, 16, 64, 256, 1024)
 
 
 class Layers:
-    """An RPP layer and a dense one of its width, with inputs, outputs and gradients."""
+    """An RPP layer with inputs, outputs and gradients; permutations are kept, or the wide weights besides."""
 
-    def __init__(self, m, n, k, batch, *, share_columns=False, stored=False):
+    def __init__(self, m, n, k, batch, *, share_columns=False, kept=False, wide=False):
         rng = np.random.default_rng(0)
         draw = lambda *shape: rng.standard_normal(shape, dtype=np.float32)  # noqa: E731
         self.x, self.grad_y, self.hidden_t, self.bias = draw(batch, m), draw(batch, n * k), draw(n, m), draw(n * k)
-        self.y, self.grad_x, self.grad_hidden_t = (
-            np.empty_like(a) for a in (self.grad_y, self.x, self.hidden_t)
-        )  # fmt: skip
-        columns = 1 if share_columns else n
-        rows = np.empty((0, m), np.uint16)
-        if stored:
-            rows = kernels.rpp_permutation(m, columns, k, 7).transpose(0, 2, 1).reshape(-1, m)
-        self.wide = self.hidden_t, k, np.uint64(7), rows, share_columns
+        self.y, self.grad_x, self.grad_hidden_t, self.grad_bias = (
+            np.empty_like(a) for a in (self.grad_y, self.x, self.hidden_t, self.bias)
+        )
+        seed, rows = np.uint64(7), np.empty((0, m), np.uint16)
+        if kept:
+            rows = rpp_cpu.permutations(m, n, n * k, seed, share_columns)
+        self.layer = self.hidden_t, seed, rows, share_columns
+        self.wide = np.empty((n * k if wide else 0, m), np.float32)
+        self.empty = functools.cache(lambda name, shape, dtype: memory.empty(shape, dtype))
 
     def forward(self):
-        rpp_cpu.forward(self.x, *self.wide, self.bias, self.y)
+        rpp_cpu.forward(self.x, *self.layer, self.bias, self.wide, False, self.empty, self.y)
 
     def backward(self):
-        rpp_cpu.backward(self.grad_y, self.x, *self.wide, True, self.grad_x, self.grad_hidden_t)
+        rpp_cpu.backward(
+            self.grad_y, self.x, *self.layer, self.wide, self.empty, True, self.grad_x, self.grad_hidden_t,
+            self.grad_bias,
+        )  # fmt: skip
 
     def times(self):
+        # BLAS's threads keep a core busy for a while after the dense products
+        time.sleep(0.3)
         with single_threaded_blas():
             forward = best(self.forward)
             return forward, forward + best(self.backward)
@@ -75,21 +82,25 @@ def against_dense():
 
 
 def variants():
-    print("\nForward (forward + backward) / dense: computed, stored and shared permutations")
-    print(f"{'m, n, k':>16}{'batch':>7}{'computed':>15}{'stored':>15}{'shared':>15}{'stored MiB':>12}{'dense MiB':>11}")
+    print("\nForward (forward + backward) / dense: permutations computed and kept, kept with the wide weights between")
+    print("forward and backward, as in training, and shared by the columns of a head")
+    print(f"{'m, n, k':>16}{'batch':>7}{'computed':>15}{'kept':>15}{'weights too':>15}{'shared':>15}{'kept MiB':>10}")
     for m, n, k in SHAPES:
         for batch in (1, 64, 256):
             dense = dense_times(m, n * k, batch)
             cells = []
-            for options in ({}, {"stored": True}, {"share_columns": True}):
+            for options in ({}, {"kept": True}, {"kept": True, "wide": True}, {"share_columns": True}):
                 rpp = Layers(m, n, k, batch, **options).times()
                 cells.append(f"{rpp[0] / dense[0]:.2f} ({rpp[1] / dense[1]:.2f})")
-            memory = f"{2 * m * n * k / 2**20:>12.1f}{4 * m * n * k / 2**20:>11.1f}"
-            print(f"{f'{m}, {n}, {k}':>16}{batch:>7}" + "".join(f"{c:>15}" for c in cells) + memory, flush=True)
+            mib = 2 * m * n * k / 2**20
+            print(
+                f"{f'{m}, {n}, {k}':>16}{batch:>7}" + "".join(f"{c:>15}" for c in cells) + f"{mib:>10.1f}", flush=True
+            )
 
 
 @numba.njit
-def generate(m, n_columns, work, order, source, tile):
+def generate(m, n_columns, source, tile):
+    work, order = permutations_cpu.scratch(m), np.empty(permutations_cpu.order_size(m), np.uint32)
     for c in range(n_columns):
         permutations_cpu.permutation_column(m, np.uint64(5), c, 3, work, order)
         if len(tile):
@@ -100,16 +111,15 @@ def generate(m, n_columns, work, order, source, tile):
 def entries():
     print("\nA permutation entry on one core, ns: its hash, hash and gather")
     for m in (64, 100, 784, 1000, 1024, 4096, 65536):
-        work, order = permutations_cpu.scratch(m), np.empty(permutations_cpu.order_size(m), np.uint32)
         source, n_columns = np.ones(m, np.float32), max(4, 2**20 // m)
         seconds = [
-            best(lambda: generate(m, n_columns, work, order, source, tile))  # noqa: B023
+            best(lambda: generate(m, n_columns, source, tile))  # noqa: B023
             for tile in (source[:0], np.empty_like(source))
         ]
         print(f"  m = {m}: " + ", ".join(f"{1e9 * s / (m * n_columns):.2f}" for s in seconds))
 
 
-def memory():
+def peak():
     """The peak of a pass above what a process with inputs, outputs and compiled code has, in MiB (Linux)."""
     m, n, k = 8192, 64, 512
     layers, small = Layers(m, n, k, 64), Layers(65, 2, 9, 64)
@@ -134,7 +144,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--memory", action="store_true", help="measure memory in this process, and nothing else")
     if parser.parse_args().memory:
-        memory()
+        peak()
         return
     print(f"{numba.get_num_threads()} threads")
     entries()

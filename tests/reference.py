@@ -73,27 +73,27 @@ def butterfly(x, twiddle):
 # --- RPP -------------------------------------------------------------------------------------------------------------
 
 
-def rpp_matrix(hidden, permutation):
-    """The wide matrix, column by column; permutation (k, m, n)."""
+def rpp_matrix(hidden, permutation, width=None):
+    """The first columns of the wide matrix; permutation (k, m, n)."""
     k, _, n = permutation.shape
     columns = [hidden[permutation[h, :, j], j] for h in range(k) for j in range(n)]
-    return np.stack(columns, axis=1)
+    return np.stack(columns[:width], axis=1)
 
 
-def rpp_forward(x, hidden, permutation, bias=0.0):
+def rpp_forward(x, hidden, permutation, bias=0.0, width=None):
     """``bias`` has a value for every output, or for every column."""
-    y = x @ rpp_matrix(hidden, permutation)
+    y = x @ rpp_matrix(hidden, permutation, width)
     return y + np.resize(bias, y.shape[1])
 
 
 def rpp_backward(grad_y, x, hidden, permutation):
-    k, _, n = permutation.shape
+    n, width = hidden.shape[1], grad_y.shape[1]
     grad_matrix = x.T @ grad_y
     grad_hidden = np.zeros_like(hidden)
-    for h in range(k):
-        for j in range(n):
-            grad_hidden[permutation[h, :, j], j] += grad_matrix[:, h * n + j]
-    return grad_y @ rpp_matrix(hidden, permutation).T, grad_hidden, grad_y.sum(axis=0)
+    for c in range(width):
+        h, j = divmod(c, n)
+        grad_hidden[permutation[h, :, j], j] += grad_matrix[:, c]
+    return grad_y @ rpp_matrix(hidden, permutation, width).T, grad_hidden, grad_y.sum(axis=0)
 
 
 # --- The permutation, in Python's integers ---------------------------------------------------------------------------

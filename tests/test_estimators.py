@@ -17,7 +17,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
-from ldlrpp import LDLClassifier, LDLRegressor, LossCurveDisplay, RPPClassifier, RPPRegressor
+from ldlrpp import LDLClassifier, LDLRegressor, LossCurveDisplay, RPPClassifier, RPPRegressor, kernels
+from ldlrpp.kernels import rpp_cpu
 from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs, fit_lbfgs
 
 ESTIMATORS = [LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor]
@@ -199,9 +200,30 @@ def test_counts_of_parameters(digits):
     butterfly = 2 * 128 * 7 + 2 * 128
     assert ldl.n_parameters_ == 2 * butterfly + 101 * 10
     assert ldl.n_parameters_dense_ == 65 * 128 + 129 * 100 + 101 * 10
-    for bias, n_bias in (("full", 90 + 60), ("shared", 30 + 20), ("none", 0)):
-        rpp = RPPClassifier((90, 60), n_permutations=3, bias=bias).partial_fit(X, y, classes=np.arange(10))
-        assert rpp.n_parameters_ == 64 * 30 + 90 * 20 + n_bias + 61 * 10
+    for bias, n_bias in (("full", 90 + 59), ("shared", 30 + 20), ("none", 0)):
+        rpp = RPPClassifier((90, 59), n_permutations=3, bias=bias).partial_fit(X, y, classes=np.arange(10))
+        assert rpp.n_parameters_ == 64 * 30 + 90 * 20 + n_bias + 60 * 10
+
+
+@unconverged
+@pytest.mark.parametrize("options", [{}, {"share_columns": True, "bias": "shared", "n_permutations": 7}], ids=str)
+@pytest.mark.parametrize("width", [1, 2, 13, 64, 99, 101])
+def test_rpp_of_any_width(width, options, digits):
+    X, X_test, y, _ = digits
+    seeded, stored = (
+        RPPClassifier((width, 32), permutation=p, max_iter=2, random_state=0, **options).fit(X, y)
+        for p in ("seeded", "stored")
+    )
+    assert seeded.loss_curve_ == stored.loss_curve_
+    matrix, bias = seeded.to_dense(0)
+    layer = seeded.network_.layers[0]
+    assert matrix.shape == (64, width)
+    hidden, shared = layer.parameters["hidden"], {"share_columns": layer.share_columns}
+    wide = kernels.rpp_expand(hidden, layer.n_permutations, seeded.seeds_[0], width=width, **shared)
+    np.testing.assert_allclose(matrix, wide, atol=1e-5)
+    np.testing.assert_array_equal(bias, np.resize(layer.parameters["bias"], width))
+    for model in (stored, pickle.loads(pickle.dumps(seeded)), pickle.loads(pickle.dumps(stored))):
+        np.testing.assert_array_equal(model.predict_proba(X_test), seeded.predict_proba(X_test))
 
 
 @unconverged
@@ -297,6 +319,66 @@ def test_stored_permutations_are_those_of_the_seeds_and_shared_by_shape(digits):
         assert layers[1].seed == layers[2].seed != layers[0].seed
 
 
+RPP_OPTIONS = [
+    {},
+    {"share_columns": True, "bias": "shared"},
+    {"solver": "lbfgs", "bias": "none"},
+    {"early_stopping": True, "grad_scale": "mean"},
+]
+
+
+# bytes, and what two layers keep of them: permutations, and weights besides
+RPP_BUDGETS = {0: ["", ""], 10_000: ["", "p"], 60_000: ["pw", "p"], 2**28: ["pw", "pw"]}
+
+
+@unconverged
+@pytest.mark.parametrize("budget", RPP_BUDGETS)
+@pytest.mark.parametrize("options", RPP_OPTIONS, ids=str)
+def test_what_rpp_keeps_during_a_fit_changes_no_bit(options, budget, digits, monkeypatch):
+    X, X_test, y, _ = digits
+    monkeypatch.setattr("ldlrpp.estimators.layers._BUDGET", budget)
+    models = [
+        RPPClassifier((99, 50), permutation=p, n_permutations=7, max_iter=3, random_state=0, **options).fit(X, y)
+        for p in ("seeded", "auto")
+    ]
+    layers = models[1].network_.layers[:2]
+    assert sum(layer.n_kept for layer in layers) <= budget
+    if not options.get("share_columns"):
+        kept = ["p" * layer.keeps_permutations + "w" * layer.keeps_weights for layer in layers]
+        assert kept == RPP_BUDGETS[budget]
+    assert models[0].loss_curve_ == models[1].loss_curve_
+    for rows in (X_test, X_test[:3], np.concatenate([X_test] * 5)):  # several chunks
+        np.testing.assert_array_equal(models[0].predict_proba(rows), models[1].predict_proba(rows))
+    for layer in (0, 1):
+        np.testing.assert_array_equal(models[0].to_dense(layer)[0], models[1].to_dense(layer)[0])
+
+
+@unconverged
+def test_what_rpp_keeps_is_not_saved(digits):
+    X, _, y, _ = digits
+    options = {"max_iter": 1, "random_state": 0}
+    seeded, kept = (RPPClassifier((99, 50), permutation=p, **options).fit(X, y) for p in ("seeded", "auto"))
+    kept.predict(X)
+    sizes = [len(pickle.dumps(model)) for model in (seeded, kept)]
+    assert abs(sizes[0] - sizes[1]) < 100
+
+
+@unconverged
+def test_rpp_expands_once_for_a_prediction(digits, monkeypatch):
+    X, _, y, _ = digits
+    model = RPPClassifier((99, 50), max_iter=1, random_state=0).fit(X, y)
+    calls = []
+    expand = rpp_cpu.expand
+    monkeypatch.setattr(rpp_cpu, "expand", lambda *arguments: (calls.append(0), expand(*arguments)))
+    monkeypatch.setattr(rpp_cpu, "permutations", None)
+    rows = np.concatenate([X] * 3)
+    assert len(rows) > 2 * 1024
+    model.predict(rows)
+    assert len(calls) == 2  # one for each layer
+    model.predict(X[:5])
+    assert len(calls) == 2
+
+
 @unconverged
 def test_the_scale_of_rpp_gradients(digits):
     X, _, y, _ = digits
@@ -317,10 +399,6 @@ def test_the_scale_of_rpp_gradients(digits):
 @pytest.mark.parametrize(
     ("estimator", "message"),
     [
-        (
-            RPPClassifier((100, 25), n_permutations=10),
-            "hidden_layer_sizes: n_permutations must divide the width 25, got 10",
-        ),
         (LDLClassifier((100, 0)), r"hidden_layer_sizes must be integers of 1 or more, got \(100, 0\)"),
         (LDLClassifier(np.array(16.5)), r"hidden_layer_sizes must be integers of 1 or more, got array\(16\.5\)"),
         (LDLClassifier((10.5,)), r"hidden_layer_sizes must be integers of 1 or more, got \(10\.5,\)"),

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ldlrpp import kernels
+from ldlrpp.kernels import rpp_cpu
+from ldlrpp.kernels.threads import single_threaded_blas
 
 # (m, n, k): the two kinds of permutation, odd, prime, 2^k and 2^k ± 1, several blocks of columns, single columns and
 # permutations
@@ -29,20 +31,21 @@ def exact_permutation(m, n, k, seed):
     return np.transpose(columns, (0, 2, 1))
 
 
-def check(m, n, k, batch, dtype, seed, share_columns=False):
+def check(m, n, k, batch, dtype, seed, share_columns=False, width=None):
     x, grad_y, hidden, bias = layer(m, n, k, batch, dtype, seed % 1000)
+    grad_y, bias = grad_y[:, :width], bias[:width]
     permutation = exact_permutation(m, n, k, seed)
     if share_columns:
         permutation = np.broadcast_to(permutation[:, :, :1], permutation.shape)
     exact = [a.astype(np.float64) for a in (grad_y, x, hidden)]
     absolute = [np.abs(a) for a in exact]
     for b in (bias, bias[:n], None):
-        y = kernels.rpp_forward(x, hidden, k, seed, b, share_columns=share_columns)
+        y = kernels.rpp_forward(x, hidden, k, seed, b, width=width, share_columns=share_columns)
         b64 = np.zeros(1) if b is None else b.astype(np.float64)
         reference.assert_close(
             y,
-            reference.rpp_forward(*exact[1:], permutation, b64),
-            reference.rpp_forward(*absolute[1:], permutation, np.abs(b64)),
+            reference.rpp_forward(*exact[1:], permutation, b64, width),
+            reference.rpp_forward(*absolute[1:], permutation, np.abs(b64), width),
             m + 2,
         )
     grads = kernels.rpp_backward(grad_y, x, hidden, k, seed, share_columns=share_columns)
@@ -65,6 +68,37 @@ def test_columns_that_share_permutations_agree_with_the_reference(shape, dtype, 
     check(*shape, 15, dtype, seed=5, share_columns=True)
 
 
+# (m, width, k), with k·(n − 1) < width < k·n for n = ⌈width / k⌉: one and two outputs, primes, the least and the most
+# that are cut, more permutations than outputs, several blocks of columns and groups of them
+CUT = [
+    (5, 1, 3), (5, 2, 3), (7, 11, 10), (66, 64, 10), (100, 47, 7), (65, 3 * 8 + 1, 3), (129, 3 * 9 - 1, 3), (784, 211,
+    20), (9, 5, 1000), (17_000, 70, 30),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("share_columns", [False, True])
+@pytest.mark.parametrize("shape", CUT, ids=str)
+def test_any_width_agrees_with_the_reference(shape, share_columns, threads):
+    m, width, k = shape
+    n = -(-width // k)
+    check(m, n, k, 3, np.float32, 7, share_columns, width)
+    x, grad_y, hidden, bias = layer(m, n, k, 3, np.float32)
+    stored = kernels.rpp_permutation(m, 1 if share_columns else n, k, 7)
+    options = {"share_columns": share_columns}
+    whole = kernels.rpp_forward(x, hidden, k, 7, bias, **options)
+    kept = kernels.rpp_forward(x, hidden, k, 0, bias[:width], width=width, permutation=stored, **options)
+    np.testing.assert_allclose(kept, whole[:, :width], rtol=1e-4, atol=1e-4 * np.sqrt(m))
+    for a, b in zip(
+        kernels.rpp_backward(grad_y[:, :width], x, hidden, k, 7, **options),
+        kernels.rpp_backward(grad_y[:, :width], x, hidden, k, 0, permutation=stored, **options),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(
+        kernels.rpp_expand(hidden, k, 7, width=width, **options), kernels.rpp_expand(hidden, k, 7, **options)[:, :width]
+    )
+
+
 @pytest.mark.parametrize("share_columns", [False, True])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 4), (100, 3, 5), (784, 10, 20), (70_000, 2, 3)], ids=str)
 def test_stored_permutations_give_the_same_numbers(shape, share_columns):
@@ -84,6 +118,72 @@ def test_stored_permutations_give_the_same_numbers(shape, share_columns):
             strict=True,
         ):
             np.testing.assert_array_equal(a, b)
+
+
+def columns_with_duplicates(m, n, k, columns):
+    """Permutations but for the second head of the last column, whose first entry is that of its second."""
+    permutation = kernels.rpp_permutation(m, columns, k, 3)
+    permutation[1, 0, -1] = permutation[1, 1, -1]
+    return permutation
+
+
+@pytest.mark.parametrize("share_columns", [False, True])
+@pytest.mark.parametrize("shape", [(4, 3, 2), (100, 3, 5), (70_000, 2, 3)], ids=str)
+def test_what_is_no_permutation_is_refused(shape, share_columns, tmp_path):
+    m, n, k = shape
+    x, grad_y, hidden, _ = layer(m, n, k, 5, np.float32)
+    permutation = columns_with_duplicates(m, n, k, 1 if share_columns else n)
+    np.save(tmp_path / "p.npy", permutation)
+    for wrong in (permutation, np.ascontiguousarray(permutation), np.load(tmp_path / "p.npy", mmap_mode="r")):
+        where = rf"permutation must hold every number below m = {m} once in every column, not so in permutation\[1, :, "
+        for _ in range(2):  # the error is not what is remembered
+            with pytest.raises(ValueError, match=where):
+                kernels.rpp_forward(x, hidden, k, 0, permutation=wrong, share_columns=share_columns)
+            with pytest.raises(ValueError, match=where):
+                kernels.rpp_backward(grad_y, x, hidden, k, 0, permutation=wrong, share_columns=share_columns)
+
+
+def test_permutations_are_checked_once_for_an_array(monkeypatch, tmp_path):
+    m, n, k = 100, 3, 5
+    x, grad_y, hidden, _ = layer(m, n, k, 5, np.float32)
+    checks, check_rows = [], kernels.rpp.rpp_cpu.is_permutation
+    monkeypatch.setattr(kernels.rpp.rpp_cpu, "is_permutation", lambda *a: (checks.append(0), check_rows(*a)))
+    permutation = kernels.rpp_permutation(m, n, k, 3)
+    np.save(tmp_path / "p.npy", permutation)
+    for array in (permutation, np.load(tmp_path / "p.npy", mmap_mode="r"), permutation[:]):
+        checks.clear()
+        for _ in range(3):
+            kernels.rpp_forward(x, hidden, k, 0, permutation=array)
+            kernels.rpp_backward(grad_y, x, hidden, k, 0, permutation=array)
+        assert len(checks) == 1
+    n_known = len(kernels.rpp._checked)
+    del permutation, array
+    assert len(kernels.rpp._checked) == n_known - 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_array_that_is_changed_after_its_check_gives_no_memory_of_earlier_calls():
+    m, n, k = 100, 3, 5
+    x, grad_y, hidden, _ = layer(m, n, k, 5, np.float64)
+    permutation = np.ascontiguousarray(kernels.rpp_permutation(m, n, k, 3))
+    kernels.rpp_backward(1e30 * grad_y, x, hidden, k, 0, permutation=permutation)
+    permutation[...] = 7
+    # what it now says: every output reads and trains the weights of input 7
+    y = kernels.rpp_forward(x, hidden, k, 0, permutation=permutation)
+    np.testing.assert_allclose(y, reference.rpp_forward(x, hidden, permutation), rtol=1e-10)
+    grads = kernels.rpp_backward(grad_y, x, hidden, k, 0, permutation=permutation)
+    matrix = reference.rpp_matrix(hidden, permutation)
+    summed = (x.T @ grad_y).sum(axis=0).reshape(k, n).sum(axis=0)
+    np.testing.assert_allclose(grads[0], grad_y @ matrix.T, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(grads[1], np.where(np.arange(m)[:, np.newaxis] == 7, summed, 0), rtol=1e-9)
+    # numbers out of range would be other memory: they are looked for in every call
+    permutation[0, 0, 0] = m
+    for call in (
+        lambda: kernels.rpp_forward(x, hidden, k, 0, permutation=permutation),
+        lambda: kernels.rpp_backward(grad_y, x, hidden, k, 0, permutation=permutation),
+    ):
+        with pytest.raises(ValueError, match="permutation must hold numbers below m = 100, got 100"):
+            call()
 
 
 @pytest.mark.parametrize("shape", [(5, 2, 3), (2000, 1, 10)], ids=str)
@@ -120,8 +220,47 @@ def test_any_shape_and_seed(m, n, k, batch, dtype, seed):
 
 
 def test_backward_in_several_groups_of_columns():
-    # 2^22 / 70,000 inputs leave 56 columns a group
+    # of 16 columns, as 2^20 floats hold 14 of 70,000 inputs
     check(70_000, 2, 45, 2, np.float32, 3)
+
+
+def rubbish(name, shape, dtype):
+    """Memory that may hold anything."""
+    return np.full(shape, np.nan if dtype.kind == "f" else 0, dtype)
+
+
+def wide_kernels(m, width, k, batch, stored, wide):
+    """Forward and backward of the bare kernels, the wide matrix kept in ``wide`` or not."""
+    n = -(-width // k)
+    x, grad_y, hidden, bias = layer(m, n, k, batch, np.float32)
+    grad_y, bias = np.ascontiguousarray(grad_y[:, :width]), bias[:width]
+    options = np.ascontiguousarray(hidden.T), np.uint64(5), stored, False
+    y, grad_x = np.empty_like(grad_y), np.empty_like(x)
+    grad_hidden_t, grad_bias = np.empty_like(options[0]), np.empty_like(bias)
+    with single_threaded_blas():
+        rpp_cpu.forward(x, *options, bias, wide, False, rubbish, y)
+        again = np.empty_like(y)
+        rpp_cpu.forward(x, *options, bias, wide, len(wide) > 0, rubbish, again)
+        rpp_cpu.backward(grad_y, x, *options, wide, rubbish, True, grad_x, grad_hidden_t, grad_bias)
+    return y, again, grad_x, grad_hidden_t, grad_bias
+
+
+# (m, width, k, batch): one block, few columns and many rows, cut heads, several groups of columns
+KEPT = [(7, 3, 2, 5), (50, 20, 10, 1100), (1000, 999, 100, 64), (17_000, 70, 30, 3)]
+
+
+@pytest.mark.parametrize("shape", KEPT, ids=str)
+def test_permutations_and_weights_that_are_kept_change_no_bit(shape):
+    m, width, k, _ = shape
+    n = -(-width // k)
+    none, kept = np.empty((0, m), np.uint16), rpp_cpu.permutations(m, n, width, np.uint64(5), False)
+    computed = wide_kernels(*shape, none, np.empty((0, m), np.float32))
+    np.testing.assert_array_equal(computed[0], computed[1])
+    for stored in (none, kept):
+        for rows in (0, width):
+            results = wide_kernels(*shape, stored, np.full((rows, m), np.nan, np.float32))
+            for a, b in zip(results, computed, strict=True):
+                np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 4), (100, 3, 5), (784, 10, 3)], ids=str)
@@ -262,12 +401,29 @@ W = np.zeros((8, 2), np.float32)
         (
             lambda: kernels.rpp_backward(X, X, W, 2, 0),
             ValueError,
-            r"grad_y must have shape \(batch = 3, k·n = 4\), got \(3, 8\)",
+            r"the width grad_y\.shape\[1\] must be at least 1 and at most 4, got 8",
         ),
         (
             lambda: kernels.rpp_backward(X[:2, :4], X, W, 2, 0),
             ValueError,
-            r"grad_y must have shape \(batch = 3, k·n = 4\)",
+            r"grad_y must have shape \(batch = 3, width\), got \(2, 4\)",
+        ),
+        (
+            lambda: kernels.rpp_backward(X[:, :2], X, W, 2, 0),
+            ValueError,
+            r"the width grad_y\.shape\[1\] must be more than k·\(n − 1\) = 2, .* got 2",
+        ),
+        (
+            lambda: kernels.rpp_forward(X, W, 4, 0, width=4),
+            ValueError,
+            r"width must be more than k·\(n − 1\) = 4, as n = 2 columns serve k·n = 8 outputs at most, got 4",
+        ),
+        (lambda: kernels.rpp_forward(X, W, 4, 0, width=9), ValueError, "width must be at least 1 and at most 8, got 9"),
+        (lambda: kernels.rpp_expand(W, 4, 0, width=7.0), TypeError, "width must be an integer, got 7.0"),
+        (
+            lambda: kernels.rpp_forward(X, W, 2, 0, np.zeros(4, np.float32), width=3),
+            ValueError,
+            r"bias must have shape \(3,\).*\(2,\).*got \(4,\)",
         ),
         (lambda: kernels.rpp_expand(W[0], 2, 0), ValueError, r"hidden must have shape \(m, n\), got \(2,\)"),
         (lambda: kernels.rpp_expand(W[:0], 2, 0), ValueError, r"inputs hidden\.shape\[0\] must be at least 1"),

@@ -9,8 +9,12 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 
 from ldlrpp.estimators.inspection import Seeds
 from ldlrpp.estimators.parameters import LAYERS
-from ldlrpp.kernels import rpp_permutation
+from ldlrpp.kernels import rpp_cpu
+from ldlrpp.kernels.threads import kernel_lock
 from ldlrpp.network import LDL, RPP, Dense
+
+# Bytes of permutations and wide weights that the layers of a network keep, together, during a fit or a prediction.
+_BUDGET = 2**28
 
 
 class _UniformLayers:
@@ -25,7 +29,7 @@ class _UniformLayers:
         if not all(map(_is_width, widths)):
             raise ValueError(f"hidden_layer_sizes must be integers of 1 or more, got {self.hidden_layer_sizes!r}")
         options = {name: getattr(self, name) for name in LAYERS[self._kind]}
-        return [_described("hidden_layer_sizes", self._kind, width, options) for width in widths]
+        return [(self._kind, int(width), options) for width in widths]
 
 
 class LDLLayers(_UniformLayers):
@@ -62,33 +66,37 @@ class MixedLayers(Seeds):
         constraints = {option: parameter.constraints for option, parameter in known.items()}
         validate_parameter_constraints(constraints, options, f"{name} of {type(self).__name__}")
         defaults = {option: parameter.default for option, parameter in known.items()}
-        return _described(name, kind, width, {**defaults, **options})
+        return kind, int(width), {**defaults, **options}
 
 
 def build(described, n_inputs, *, activation, rng, dtype):
     """The layers of `ldlrpp.network` that are described, with initial parameters."""
     common = {"activation": activation, "rng": rng, "dtype": dtype}
     widths = [n_inputs, *(width for _, width, _ in described)]
-    stored = {}
+    stored, n_kept = {}, 0
     for (m, width), (kind, _, options) in zip(pairwise(widths), described, strict=True):
         if kind == "ldl":
             yield LDL(m, width, init=options["init"], expansion=options["input_expansion"], **common)
         elif kind == "rpp":
-            yield _rpp(m, width, stored, **options, **common)
+            layer = _rpp(m, width, stored, _BUDGET - n_kept, **options, **common)
+            n_kept += layer.n_kept
+            yield layer
         else:
             yield Dense(m, width, **common)
 
 
-def _rpp(m, width, shared, *, n_permutations, seed, permutation, share_columns, grad_scale, rng, **others):
+def _rpp(m, width, shared, budget, *, n_permutations, seed, permutation, share_columns, grad_scale, rng, **others):
     """A layer of RPP; ``shared`` holds stored permutations and their seeds, by what they are for."""
     drawn, rows = rng.integers(2**64, dtype=np.uint64), None
     key = m, width, n_permutations, share_columns, seed
     seed = drawn if seed is None else seed
+    n_columns = -(-width // n_permutations)
+    # of a column: n_permutations, or fewer where the last head is cut
+    copies = width / n_columns
     if permutation == "stored":
         if key not in shared:
-            n_columns = 1 if share_columns else width // n_permutations
-            orders = rpp_permutation(m, n_columns, n_permutations, seed)
-            shared[key] = seed, orders.transpose(0, 2, 1).reshape(-1, m)
+            with kernel_lock:
+                shared[key] = seed, rpp_cpu.permutations(m, n_columns, width, np.uint64(seed), share_columns)
         seed, rows = shared[key]
     return RPP(
         m,
@@ -97,17 +105,11 @@ def _rpp(m, width, shared, *, n_permutations, seed, permutation, share_columns, 
         seed=seed,
         share_columns=share_columns,
         stored=rows,
-        grad_scale={"sum": 1.0, "sqrt": 1 / np.sqrt(n_permutations), "mean": 1 / n_permutations}[grad_scale],
+        grad_scale={"sum": 1.0, "sqrt": 1 / np.sqrt(copies), "mean": 1 / copies}[grad_scale],
+        budget=0 if permutation == "seeded" else budget,
         rng=rng,
         **others,
     )
-
-
-def _described(name, kind, width, options):
-    k = options.get("n_permutations", 1)
-    if width % k:
-        raise ValueError(f"{name}: n_permutations must divide the width {width}, got {k}")
-    return kind, int(width), options
 
 
 def _is_width(width):

@@ -162,8 +162,8 @@ LDL = {
 RPP = {
     "n_permutations": _of(
         10, [_count()], "int",
-        "Number of permutations k: a layer of width w keeps w / k columns of weights, and shows each k times in "
-        "different orders.",
+        "Number of permutations k: a layer of width w keeps ⌈w / k⌉ columns of weights, and shows each up to k times "
+        "in different orders.",
     ),
     "seed": _of(
         None, [Interval(Integral, 0, 2**64, closed="left"), None], "int or None",
@@ -176,10 +176,13 @@ RPP = {
         "A bias for every output, one for every column of the hidden weights, or none in the hidden layers.",
     ),
     "permutation": _one_of(
-        "seeded",
-        ("seeded", "stored"),
-        "Whether permutations are computed from seeds whenever they are used, or computed once and kept: two bytes for "
-        "every wide weight, one array for all layers of a shape, which then have the same permutations.",
+        "auto",
+        ("auto", "seeded", "stored"),
+        "What becomes of permutations between batches. 'auto' keeps them for the time of a fit (two bytes for every "
+        "wide weight), and the wide weights for that of a prediction, up to 256 MiB for all layers together, and "
+        "computes beyond that; 'seeded' computes whenever they are used. Results are the same, to the last bit, and a "
+        "saved model has seeds alone. 'stored' makes permutations a part of the model: one array for all layers of a "
+        "shape, which then have the same permutations.",
     ),
     "share_columns": _of(
         False, ["boolean"], "bool",
@@ -188,8 +191,8 @@ RPP = {
     "grad_scale": _one_of(
         "sum",
         ("sum", "sqrt", "mean"),
-        "The gradient of a weight is the sum over its k copies, that sum divided by √k, or their mean. Adam hardly "
-        "notices.",
+        "The gradient of a weight is the sum over its k copies, that sum divided by √k, or their mean; where k does "
+        "not divide the width, the mean number of copies stands for it. Adam hardly notices.",
     ),
 }  # fmt: skip
 
@@ -206,7 +209,7 @@ LDL_WIDTHS = {
 RPP_WIDTHS = {
     "hidden_layer_sizes": _of(
         (1000,), ["array-like", _count()], "int or array-like of int",
-        "Widths of the hidden layers, each a multiple of ``n_permutations``.",
+        "Widths of the hidden layers.",
     ),
 }  # fmt: skip
 

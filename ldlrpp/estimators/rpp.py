@@ -10,8 +10,8 @@ from ldlrpp.estimators.tasks import NetworkClassifier, NetworkRegressor
 class RPPClassifier(RPPLayers, NetworkClassifier):
     """Neural network classifier with randomly permuted parameters.
 
-    A hidden layer of width w is dense in what it computes, but holds only w / k columns of weights: each is seen k
-    times through random permutations of its entries, which come from a seed and are never stored. The output layer is
+    A hidden layer of width w is dense in what it computes, but holds only ⌈w / k⌉ columns of weights: each is seen k
+    times through random permutations of its entries, which come from a seed and are not saved. The output layer is
     dense.
 
     Parameters
@@ -50,8 +50,8 @@ class RPPClassifier(RPPLayers, NetworkClassifier):
 class RPPRegressor(RPPLayers, NetworkRegressor):
     """Neural network regressor with randomly permuted parameters.
 
-    A hidden layer of width w is dense in what it computes, but holds only w / k columns of weights: each is seen k
-    times through random permutations of its entries, which come from a seed and are never stored. The output layer is
+    A hidden layer of width w is dense in what it computes, but holds only ⌈w / k⌉ columns of weights: each is seen k
+    times through random permutations of its entries, which come from a seed and are not saved. The output layer is
     dense.
 
     Parameters

@@ -9,7 +9,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from ldlrpp.kernels import bijection
-from ldlrpp.kernels.compiling import njit
+from ldlrpp.kernels.addresses import Array, ByAddress, Size
+from ldlrpp.kernels.compiling import helper
 from ldlrpp.kernels.vectors import Vector, lanes, load, splat, store
 
 
@@ -63,14 +64,14 @@ def _lowest_bit(typingctx, bits):
     return types.intp(types.uint32), codegen
 
 
-@njit(cache=True)
+@helper
 def _n_positions(m):
     """Positions of the network of ``m`` inputs, up to a whole vector."""
     a, b = bijection.feistel_sides(m)
     return (a * b + 31) // 32 * 32
 
 
-@njit(cache=True)
+@helper
 def scratch(m):
     """What `permutation_column` works in, for columns of ``m`` inputs."""
     n = 0 if m <= bijection.FISHER_YATES_INPUTS else _n_positions(m)
@@ -84,13 +85,13 @@ def scratch(m):
     return sides, np.empty(n // 32, np.uint32), np.empty((2, bijection.MAX_ROUNDS), np.uint16)
 
 
-@njit(cache=True)
+@helper
 def order_size(m):
     """Length of the array that `permutation_column` writes to, of which the first ``m`` entries are wanted."""
     return m if m <= bijection.FISHER_YATES_INPUTS else _n_positions(m)
 
 
-@njit(cache=True)
+@helper
 def permutation_column(m, seed, head, column, scratch, order):
     """Write ``P[head, :, column]`` into ``order[:m]`` (uint32, `order_size` long), working in what `scratch` gives."""
     sides, beyond, keys = scratch
@@ -130,3 +131,16 @@ def permutation_column(m, seed, head, column, scratch, order):
                 while value >= m:
                     value = order[value]
                 order[i] = value
+
+
+@ByAddress
+def permutation_columns(
+    out: Array, at: Size, m: Size, n_outputs: Size, first: Size, n: Size, seed: Size
+):  # fmt: skip
+    """Write the permutations of outputs ``first`` and following, of ``n`` columns, from ``out[at]`` on, one by one."""
+    work, order = scratch(m), np.empty(order_size(m), np.uint32)
+    for r in range(n_outputs):
+        c = first + r
+        permutation_column(m, np.uint64(seed), c // n, c % n, work, order)
+        for i in range(m):
+            out[at + r * m + i] = order[i]

@@ -1,13 +1,18 @@
 """Public functions of the RPP layer: arguments are checked here, once."""
 
+import functools
+import weakref
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ldlrpp.kernels import arguments, bijection, rpp_cpu
+from ldlrpp.kernels import arguments, bijection, memory, rpp_cpu
 from ldlrpp.kernels.arguments import Float
-from ldlrpp.kernels.threads import kernel_lock, single_threaded_blas
+from ldlrpp.kernels.threads import kernel_threads, one_kernel, single_threaded_blas
+
+# Weak references to arrays that were found to be permutations, by their ids.
+_checked = {}
 
 
 def rpp_init(
@@ -70,13 +75,14 @@ def rpp_forward(
     seed: int,
     bias: NDArray[Float] | None = None,
     *,
+    width: int | None = None,
     share_columns: bool = False,
     permutation: NDArray[np.uint16 | np.uint32] | None = None,
     out: NDArray[Float] | None = None,
 ) -> NDArray[Float]:
     """Apply an RPP layer to a batch.
 
-    The layer is dense, k·n wide, and all its weights are those of the hidden matrix, each used k times::
+    The layer is dense, k·n wide or a little less, and its weights are those of the hidden matrix, each used k times::
 
         y[h·n + j] = Σ_i x[i] · hidden[P[h, i, j], j] + bias        h = 0 … k−1,  j = 0 … n−1
 
@@ -92,27 +98,32 @@ def rpp_forward(
         Number of permutations k of every column.
     seed : int
         Seed of the permutations, from 0 to 2^64 − 1.
-    bias : ndarray of shape (k·n,) or (n,), default=None
-        Added to the outputs; n values are shared by all k permutations of a column.
+    bias : ndarray of shape (width,) or (n,), default=None
+        Added to the outputs; n values are shared by all permutations of a column.
+    width : int, default=None
+        Number of outputs, the first of the k·n above: more than k·(n − 1), k·n at most and by default. A layer of any
+        width w has n = ⌈w / k⌉ columns.
     share_columns : bool, default=False
         Whether all columns of a head h share the permutation ``P[h, :, 0]``: a variant that departs from the
         definition and has only 1/n as many permutations to compute, see Notes of `rpp_forward`.
     permutation : ndarray of shape (k, m, n) or, with ``share_columns``, (k, m, 1), default=None
         What `rpp_permutation` gives for ``seed`` (and one column, with ``share_columns``), computed once: the same
-        result for two bytes of memory a wide weight. ``seed`` is not looked at then.
-    out : ndarray of shape (batch, k·n), default=None
+        result for two bytes of memory a wide weight. ``seed`` is not looked at then. That every column is a permutation
+        is checked when an array is first seen, see Notes.
+    out : ndarray of shape (batch, width), default=None
         Where to write the result.
 
     Returns
     -------
-    y : ndarray of shape (batch, k·n)
+    y : ndarray of shape (batch, width)
         The result, ``out`` itself where it was given. It does not depend on the number of threads, to the last bit;
         a row depends on its batch no more than in BLAS, whose sums may take another order at the edges of a matrix.
 
     Raises
     ------
     ValueError
-        If a shape does not fit, ``n_permutations`` is below 1, ``seed`` out of range or ``permutation`` not one.
+        If a shape does not fit, ``n_permutations`` is below 1, ``width`` or ``seed`` out of range, or ``permutation``
+        is none.
     TypeError
         If an array is not float32 or float64, the dtypes differ, or a number is not an integer.
 
@@ -131,6 +142,10 @@ def rpp_forward(
     - With ``share_columns`` a head is the product of a permuted input with ``hidden``: ``y[h·n : (h+1)·n] =
       x[P⁻¹[h]] @ hidden``. Columns then are no longer shuffled against each other. Where the permutations are what
       takes the time, in small batches, it is faster; ``benchmarks/RESULTS.md`` has times and accuracies.
+    - Checking ``permutation`` takes 0.4 ns an entry (of one core), once as long as the array lives: the same array,
+      again, is looked at for its largest number only (0.04 ns). A new view of it, or a view of a memory map, is another
+      array. Who changes an array in place after it was checked gets what it then says, forward (`hidden` is read
+      there) and backward (gradients are added there), but no error if it is no permutation any longer.
 
     Examples
     --------
@@ -146,7 +161,7 @@ def rpp_forward(
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
     n_columns = len(hidden_t)
-    width = n_permutations * n_columns
+    width = _width("width", width, n_permutations, n_columns)
     if bias is None:
         bias = np.empty(0, x.dtype)
     else:
@@ -158,8 +173,8 @@ def rpp_forward(
             )
     stored = _stored(permutation, hidden_t, n_permutations, share_columns)
     y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias))
-    with single_threaded_blas():
-        rpp_cpu.forward(x, hidden_t, n_permutations, seed, stored, bool(share_columns), bias, y)
+    with kernel_threads(), single_threaded_blas():
+        rpp_cpu.forward(x, hidden_t, seed, stored, bool(share_columns), bias, _none(hidden_t), False, _scratch(), y)
     if out is None or y is out:
         return y
     out[...] = y
@@ -182,8 +197,8 @@ def rpp_backward(
 
     Parameters
     ----------
-    grad_y : ndarray of shape (batch, k·n)
-        Gradient of the loss with respect to the layer's output.
+    grad_y : ndarray of shape (batch, width)
+        Gradient of the loss with respect to the layer's output, of any width that `rpp_forward` takes.
     x : ndarray of shape (batch, m)
         The input that the layer was applied to.
     hidden : ndarray of shape (m, n)
@@ -201,14 +216,14 @@ def rpp_backward(
         Gradient with respect to ``x``.
     grad_hidden : ndarray of shape (m, n)
         Gradient with respect to ``hidden``, in Fortran order.
-    grad_bias : ndarray of shape (k·n,)
-        Gradient with respect to a bias of every output; ``grad_bias.reshape(k, n).sum(axis=0)`` is that of a shared
-        one.
+    grad_bias : ndarray of shape (width,)
+        Gradient with respect to a bias of every output. Entry j of a shared one has the sum of ``grad_bias[j::n]``.
 
     Raises
     ------
     ValueError
-        If a shape does not fit, ``n_permutations`` is below 1, ``seed`` out of range or ``permutation`` not one.
+        If a shape does not fit, ``n_permutations`` is below 1, ``width`` or ``seed`` out of range, or ``permutation``
+        is none.
     TypeError
         If an array is not float32 or float64, the dtypes differ, or a number is not an integer.
 
@@ -229,22 +244,29 @@ def rpp_backward(
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
     grad_y = arguments.float_array("grad_y", grad_y, x.dtype)
-    arguments.check_shape("grad_y", grad_y, (x.shape[0], n_permutations * len(hidden_t)), ("batch", "k·n"))
+    arguments.check_shape("grad_y", grad_y, (x.shape[0], None), ("batch", "width"))
+    _width("the width grad_y.shape[1]", grad_y.shape[1], n_permutations, len(hidden_t))
     grad_y = np.ascontiguousarray(grad_y)
     stored = _stored(permutation, hidden_t, n_permutations, share_columns)
     grad_x = np.empty(x.shape, x.dtype)
-    grad_hidden_t = np.empty(hidden_t.shape, x.dtype)
-    with single_threaded_blas():
+    grad_hidden_t, grad_bias = np.empty(hidden_t.shape, x.dtype), np.empty(grad_y.shape[1], x.dtype)
+    with kernel_threads(), single_threaded_blas():
         rpp_cpu.backward(
-            grad_y, x, hidden_t, n_permutations, seed, stored, bool(share_columns), True, grad_x, grad_hidden_t
-        )
-    return grad_x, grad_hidden_t.T, grad_y.sum(axis=0)
+            grad_y, x, hidden_t, seed, stored, bool(share_columns), _none(hidden_t), _scratch(), True,
+            grad_x, grad_hidden_t, grad_bias,
+        )  # fmt: skip
+    return grad_x, grad_hidden_t.T, grad_bias
 
 
 def rpp_expand(
-    hidden: NDArray[Float], n_permutations: int, seed: int, *, share_columns: bool = False
+    hidden: NDArray[Float],
+    n_permutations: int,
+    seed: int,
+    *,
+    width: int | None = None,
+    share_columns: bool = False,
 ) -> NDArray[Float]:
-    """The wide matrix that an RPP layer applies, all k·n columns of it.
+    """The wide matrix that an RPP layer applies, all columns of it.
 
     Parameters
     ----------
@@ -254,18 +276,18 @@ def rpp_expand(
         Number of permutations k of every column.
     seed : int
         Seed of the permutations, from 0 to 2^64 − 1.
-    share_columns : bool, default=False
+    width, share_columns
         As in `rpp_forward`.
 
     Returns
     -------
-    matrix : ndarray of shape (m, k·n)
-        D with ``rpp_forward(x, hidden, k, seed) == x @ D`` up to rounding.
+    matrix : ndarray of shape (m, width)
+        D with ``rpp_forward(x, hidden, k, seed) == x @ D`` up to rounding, in Fortran order.
 
     Raises
     ------
     ValueError
-        If a shape does not fit, ``n_permutations`` is below 1 or ``seed`` out of range.
+        If a shape does not fit, ``n_permutations`` is below 1, or ``width`` or ``seed`` out of range.
     TypeError
         If ``hidden`` is not float32 or float64, or a number is not an integer.
 
@@ -281,9 +303,14 @@ def rpp_expand(
     hidden = arguments.float_array("hidden", hidden)
     arguments.check_shape("hidden", hidden, (None, None), ("m", "n"))
     _check_sizes(hidden)
-    order = rpp_permutation(len(hidden), 1 if share_columns else hidden.shape[1], n_permutations, seed)
-    wide = np.take_along_axis(hidden[np.newaxis], order.astype(np.intp), axis=1)
-    return wide.transpose(1, 0, 2).reshape(len(hidden), -1)
+    n_permutations = arguments.positive_int("n_permutations", n_permutations)
+    width = _width("width", width, n_permutations, hidden.shape[1])
+    seed = arguments.seed_uint64("seed", seed)
+    hidden_t = np.ascontiguousarray(hidden.T)
+    wide = np.empty((width, len(hidden)), hidden.dtype)
+    with one_kernel():
+        rpp_cpu.expand(hidden_t, seed, _none(hidden_t, np.uint16), bool(share_columns), _scratch(), wide)
+    return wide.T
 
 
 def rpp_permutation(n_inputs: int, n_columns: int, n_permutations: int, seed: int) -> NDArray[np.uint16 | np.uint32]:
@@ -326,10 +353,9 @@ def rpp_permutation(n_inputs: int, n_columns: int, n_permutations: int, seed: in
     n_columns = arguments.positive_int("n_columns", n_columns)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
-    out = np.empty((n_permutations, n_columns, n_inputs), np.uint16 if n_inputs <= 2**16 else np.uint32)
-    with kernel_lock:
-        rpp_cpu.permutation(n_inputs, n_columns, n_permutations, seed, out)
-    return out.transpose(0, 2, 1)
+    with one_kernel():
+        rows = rpp_cpu.permutations(n_inputs, n_columns, n_permutations * n_columns, seed, False)
+    return rows.reshape(n_permutations, n_columns, n_inputs).transpose(0, 2, 1)
 
 
 def _batch(name, value):
@@ -346,12 +372,26 @@ def _hidden_t(hidden, x):
     return np.ascontiguousarray(hidden.T)
 
 
+def _width(name, value, n_permutations, n_columns):
+    """The number of outputs: those of all permutations where ``value`` is None."""
+    most = n_permutations * n_columns
+    if value is None:
+        return most
+    width = arguments.positive_int(name, value, most)
+    if width <= most - n_permutations:
+        raise ValueError(
+            f"{name} must be more than k·(n − 1) = {most - n_permutations}, as n = {n_columns} columns serve "
+            f"k·n = {most} outputs at most, got {width}"
+        )
+    return width
+
+
 def _stored(permutation, hidden_t, n_permutations, share_columns):
     """The rows of a stored permutation, as the kernels take them; no rows if there is none."""
     n, m = hidden_t.shape
     if permutation is None:
-        return np.empty((0, m), np.uint16)
-    permutation = np.asarray(permutation)
+        return _none(hidden_t, np.uint16)
+    given, permutation = permutation, np.asarray(permutation)
     if permutation.dtype not in (np.uint16, np.uint32):
         raise TypeError(f"permutation must have dtype uint16 or uint32, got {permutation.dtype}")
     arguments.check_shape(
@@ -359,7 +399,37 @@ def _stored(permutation, hidden_t, n_permutations, share_columns):
     )
     if permutation.max() >= m:
         raise ValueError(f"permutation must hold numbers below m = {m}, got {permutation.max()}")
-    return np.ascontiguousarray(permutation.transpose(0, 2, 1)).reshape(-1, m)
+    rows = np.ascontiguousarray(permutation.transpose(0, 2, 1)).reshape(-1, m)
+    _check_permutation(given, rows)
+    return rows
+
+
+def _check_permutation(given, rows):
+    """Raise unless every row, numbers below m, is a permutation; what was ``given`` is remembered while it lives."""
+    key = id(given)
+    if key in _checked:
+        return
+    is_permutation = np.empty(len(rows), bool)
+    with one_kernel():
+        rpp_cpu.is_permutation(rows, is_permutation)
+    if not is_permutation.all():
+        h, j = np.divmod(np.argmin(is_permutation), given.shape[2])
+        raise ValueError(
+            f"permutation must hold every number below m = {rows.shape[1]} once in every column, "
+            f"not so in permutation[{h}, :, {j}]"
+        )
+    if isinstance(given, np.ndarray):
+        _checked[key] = weakref.ref(given, lambda _, pop=_checked.pop: pop(key, None))
+
+
+def _none(hidden_t, dtype=None):
+    """No rows: no permutations, or no wide weights."""
+    return np.empty((0, hidden_t.shape[1]), dtype or hidden_t.dtype)
+
+
+def _scratch():
+    """What the kernels ask for memory to work in, which lasts for one call."""
+    return functools.cache(lambda name, shape, dtype: memory.empty(shape, dtype))
 
 
 def _check_sizes(hidden):

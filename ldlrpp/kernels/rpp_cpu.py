@@ -2,209 +2,311 @@
 
 Arrays are ``(batch, width)`` in C order, and ``hidden_t`` is the hidden matrix column by column, ``(n, m)``. Output
 ``c = h·n + j`` reads column ``j`` of the hidden matrix through the permutation of ``(seed, h, j)``; if ``shared``, of
-``(seed, h, 0)``. Where ``stored`` has rows, they are the permutations, one for every output (every head, if shared).
+``(seed, h, 0)``. There may be any number of outputs: where n does not divide it, the last head is cut. Where ``stored``
+has rows, they are the permutations, one for every output (every head, if shared). Where ``wide`` has rows, it is the
+wide matrix, the weights of an output in each row, and stays with the caller.
 
 The permuted columns are generated in blocks that stay in cache, multiplied by BLAS and dropped: the permutations are
-paid once a batch, not once a row, and no more than a few MiB of the wide matrix exists at a time. BLAS is called inside
-``prange``: the caller must have limited it to one thread (`ldlrpp.kernels.threads.single_threaded_blas`). How the work
-is cut depends on the shapes alone, so results are the same to the last bit for any number of threads. A row may depend
-on its batch in the last bits, as BLAS sums in another order at the edges of its blocks.
+paid once a batch, not once a row, and no more than some MiB of them and of the wide matrix exist at a time. BLAS is
+called inside ``prange``: the caller must have limited it to one thread (`ldlrpp.kernels.threads.single_threaded_blas`).
+How the work is cut depends on the shapes alone, so results are the same to the last bit for any number of threads, and
+whether permutations or weights are computed or kept. A row may depend on its batch in the last bits, as BLAS sums in
+another order at the edges of its blocks.
 
 Beyond inputs and outputs, forward has a block for every thread (2 MiB, or 8 columns where those are larger) and its
-product, backward the gradient of a block besides and 8 MiB (twice 16 columns, where those are larger) for all threads.
+product; backward has the gradient of a block for every thread, 4 MiB of weights (or 16 columns) for all of them, and as
+much again at most for sums of gradients; both have 2 MiB of permutations. ``empty(name, shape, dtype)`` gives that
+memory but what is a thread's.
 """
 
 import numpy as np
 from numba import prange
 
+from ldlrpp.kernels import memory
+from ldlrpp.kernels.addresses import call
 from ldlrpp.kernels.blas import gemm, gemm_address
-from ldlrpp.kernels.compiling import njit
-from ldlrpp.kernels.permutations_cpu import order_size, permutation_column, scratch
+from ldlrpp.kernels.compiling import helper, njit
+from ldlrpp.kernels.permutations_cpu import permutation_columns
 
-# A block of generated columns: BLAS packs all of x for every block, which 32 columns do not repay (70 to 90 GFLOP/s on
-# one core of 103), 128 do (94 to 104).
+# A block of generated columns: BLAS packs all of x for every block, which repays 256 columns better than 128 (m = 1000,
+# batches of 64 to 256: 115 to 131 GFLOP/s of one core instead of 109 to 115), and 512 leave the L2 cache.
 _BLOCK_BYTES = 2**21
-_BLOCK_COLUMNS = 128
+_BLOCK_COLUMNS = 256
 # Blocks that there should be, for the threads to share, and the columns that a block has at least.
-_BLOCKS = 8
+_BLOCKS = 4
 _LEAST_COLUMNS = 8
 # Rows of x that one task takes: forward, where there are too few columns for all blocks, and in backward's second pass.
 _ROWS = 512
-# Backward keeps generated columns, and their gradients, between its two passes, in memory that stays between calls:
-# fresh memory would be cleared by the system page by page (4 of 13 ms a call at m = 784). A tenth slower with half or
-# twice as much.
-_PASS_BYTES = 2**22
-_workspaces = {}
-# Inputs that one task of backward's second pass owns, at least, and such tasks.
-_LEAST_INPUTS = 96
+# Weights of the columns that are taken at a time: permutations are computed, and backward keeps weights, for so many.
+_GROUP = 2**20
+# Inputs that one task of backward's second pass owns, at least, and such tasks. BLAS packs the gradients for each: on
+# two cores, with m = 1000, four tasks take 3% longer than two, ten a tenth. More cores would rather have more tasks.
+_LEAST_INPUTS = 300
 _INPUT_PARTS = 16
+# Columns whose permutations one task computes.
+_PERMUTATIONS = 8
 
 
-@njit(cache=True)
-def _order(c, is_first, n, m, seed, stored, shared, work, order):
-    """Write the permutation of output ``c`` to ``order``, which holds that of c − 1 unless ``is_first``."""
-    head, column, row = c // n, c % n, c
-    if shared:
-        if column and not is_first:
-            return
-        column, row = 0, head
-    if len(stored):
-        for i in range(m):
-            order[i] = stored[row, i]
-    else:
-        permutation_column(m, seed, head, column, work, order)
+# Bodies of parallel loops are functions of their own: Numba compiles them in half of the time.
+
+
+@helper
+def _gather(source, order, out):
+    for i in range(len(source)):
+        out[i] = source[order[i]]
+
+
+@helper
+def _generate(hidden_t, order, start, stop, first_row, shared, tile):
+    """Write the weights of outputs ``start`` to ``stop`` into tile (flat)."""
+    n, m = hidden_t.shape
+    for c in range(start, stop):
+        row = order[(c // n if shared else c) - first_row]
+        _gather(hidden_t[c % n], row, tile[(c - start) * m : (c - start + 1) * m])
 
 
 @njit(parallel=True, cache=True)
-def _forward(x, hidden_t, n_permutations, seed, stored, shared, bias, address, columns, rows, out):
-    n, m = hidden_t.shape
-    batch = x.shape[0]
-    width = n * n_permutations
-    n_blocks = (width + columns - 1) // columns
-    flat_x = x.reshape(-1)
+def _expand(hidden_t, order, first, first_row, shared, wide):
+    width, m = wide.shape
+    flat = wide.reshape(-1)
+    for r in prange(width):
+        _generate(hidden_t, order, first + r, first + r + 1, first_row, shared, flat[r * m : (r + 1) * m])
+
+
+@helper
+def _forward_block(
+    x, hidden_t, order, first_row, shared, bias, wide, is_filled, address, start, stop, row, last_row, out
+):  # fmt: skip
+    m = hidden_t.shape[1]
+    rows, columns = last_row - row, stop - start
+    tile = wide[start * m : stop * m] if len(wide) else np.empty(columns * m, x.dtype)
+    if not is_filled:
+        _generate(hidden_t, order, start, stop, first_row, shared, tile)
+    # x[row:last_row] @ tile.T
+    product = np.empty(rows * columns, x.dtype)
+    gemm(address, 0, x, row * m, m, 1, tile, 0, m, 0, product, 0, columns, rows, columns, m)
+    shifts = np.zeros(columns, x.dtype)
+    if len(bias):
+        for c in range(columns):
+            shifts[c] = bias[(start + c) % len(bias)]
+    for r in range(rows):
+        for c in range(columns):
+            out[row + r, start + c] = product[r * columns + c] + shifts[c]
+
+
+@njit(parallel=True, cache=True)
+def _forward(
+    x, hidden_t, order, first, last, first_row, shared, bias, wide, is_filled, address, columns, rows, out
+):  # fmt: skip
+    batch = len(out)
+    n_blocks = (last - first + columns - 1) // columns
+    flat_x, flat_wide = x.reshape(-1), wide.reshape(-1)
     for task in prange(n_blocks * ((batch + rows - 1) // rows)):
-        start = task % n_blocks * columns
-        stop = min(start + columns, width)
-        first = task // n_blocks * rows
-        last = min(first + rows, batch)
-        tile = np.empty((stop - start) * m, x.dtype)
-        work, order = scratch(m), np.empty(order_size(m), np.uint32)
-        for c in range(start, stop):
-            _order(c, c == start, n, m, seed, stored, shared, work, order)
-            source, at = hidden_t[c % n], (c - start) * m
-            for i in range(m):
-                tile[at + i] = source[order[i]]
-        # x[first:last] @ tile.T
-        product = np.empty((last - first) * (stop - start), x.dtype)
-        gemm(
-            address, 0, flat_x, first * m, m, 1, tile, 0, m, 0,
-            product, 0, stop - start, last - first, stop - start, m,
+        start, row = first + task % n_blocks * columns, task // n_blocks * rows
+        _forward_block(
+            flat_x, hidden_t, order, first_row, shared, bias, flat_wide, is_filled, address,
+            start, min(start + columns, last), row, min(row + rows, batch), out,
         )  # fmt: skip
-        shifts = np.zeros(stop - start, x.dtype)
-        if len(bias):
+
+
+@helper
+def _backward_block(
+    grad_y, x, hidden_t, order, first_row, shared, wants_weights, weights, address, batch, width, start, stop, sums,
+    grad_bias,
+):  # fmt: skip
+    n, m = hidden_t.shape
+    # grad_y[:, start:stop].T @ x
+    products = np.empty((stop - start) * m, x.dtype)
+    gemm(address, 1, grad_y, start, width, 0, x, 0, m, 0, products, 0, m, stop - start, m, batch)
+    if wants_weights:
+        _generate(hidden_t, order, start, stop, first_row, shared, weights)
+    sums[:] = 0
+    for c in range(start, stop):
+        row = order[(c // n if shared else c) - first_row]
+        product, total = products[(c - start) * m : (c - start + 1) * m], sums[(c - start) % len(sums)]
+        # forward: weights[c, i] = hidden_t[c % n, row[i]]
+        for i in range(m):
+            total[row[i]] += product[i]
+    if len(grad_bias):
+        grad_bias[start:stop] = 0
+        for r in range(batch):
             for c in range(start, stop):
-                shifts[c - start] = bias[c % len(bias)]
-        for r in range(first, last):
-            for c in range(start, stop):
-                out[r, c] = product[(r - first) * (stop - start) + c - start] + shifts[c - start]
+                grad_bias[c] += grad_y[r * width + c]
+
+
+@helper
+def _add_sums(sums, first, last, columns, lines, low, high, grad_hidden_t):
+    """Add the sums of the blocks from ``first`` to ``last`` up, for inputs ``low`` to ``high``."""
+    if first == 0:
+        grad_hidden_t[:, low:high] = 0
+    for start in range(first, last, columns):
+        at = (start - first) // columns * lines
+        for line in range(min(lines, last - start)):
+            total, part = grad_hidden_t[(start + line) % len(grad_hidden_t)], sums[at + line]
+            for i in range(low, high):
+                total[i] += part[i]
 
 
 @njit(parallel=True, cache=True)
 def _backward(
-    grad_y, x, hidden_t, n_permutations, seed, stored, shared, address, columns, weights, updates, wants_grad_x, grad_x,
-    grad_hidden_t,
+    grad_y, x, hidden_t, order, first, last, first_row, shared, weights, is_wide, address, columns, inputs, sums,
+    wants_grad_x, grad_x, grad_hidden_t, grad_bias,
 ):  # fmt: skip
-    # Two passes over each group of columns: the first is parallel over outputs and leaves their weights and their
-    # gradients, already taken back through the permutation; the second is parallel over inputs, each task adding the
-    # outputs up, in order, for the inputs it owns.
+    # Two passes over outputs ``first`` to ``last``. The first is parallel over blocks of them and leaves their weights
+    # (if these are not all there), and the sums of their gradients by hidden column, already taken back through the
+    # permutations; the second is parallel over inputs, each task adding the blocks' sums up, in order, for the inputs
+    # that it owns.
     n, m = hidden_t.shape
-    batch = x.shape[0]
-    width = n * n_permutations
-    group = len(updates)
-    flat_x, flat_grad_y = x.reshape(-1), grad_y.reshape(-1)
-    n_parts = max(1, min(_INPUT_PARTS, m // _LEAST_INPUTS))
-    n_chunks = max(1, (batch + _ROWS - 1) // _ROWS)
-    for first in range(0, width, group):
-        size = min(group, width - first)
-        for block in prange((size + columns - 1) // columns):
-            start = block * columns
-            stop = min(start + columns, size)
-            work, order = scratch(m), np.empty(order_size(m), np.uint32)
-            products = np.empty((stop - start) * m, x.dtype)
-            # grad_y[:, first + start : first + stop].T @ x
+    batch, width = grad_y.shape
+    flat_x, flat_grad_y, flat_grad_x = x.reshape(-1), grad_y.reshape(-1), grad_x.reshape(-1)
+    flat_weights = weights.reshape(-1)
+    weights_at = first * m if is_wide else 0
+    lines = min(n, columns)
+    for block in prange((last - first + columns - 1) // columns):
+        start = first + block * columns
+        stop = min(start + columns, last)
+        _backward_block(
+            flat_grad_y, flat_x, hidden_t, order, first_row, shared, wants_grad_x and not is_wide,
+            flat_weights[weights_at + (start - first) * m :], address, batch, width, start, stop,
+            sums[block * lines : (block + 1) * lines], grad_bias,
+        )  # fmt: skip
+    n_parts = (m + inputs - 1) // inputs
+    for task in prange(n_parts * max(1, (batch + _ROWS - 1) // _ROWS)):
+        low, row = task % n_parts * inputs, task // n_parts * _ROWS
+        high, rows = min(low + inputs, m), min(_ROWS, batch - row)
+        if row == 0:
+            _add_sums(sums, first, last, columns, lines, low, high, grad_hidden_t)
+        if wants_grad_x:
+            # grad_x[row : row + rows, low:high] += grad_y[row : row + rows, first:last] @ weights
             gemm(
-                address, 1, flat_grad_y, first + start, width, 0, flat_x, 0, m, 0,
-                products, 0, m, stop - start, m, batch,
+                address, 0, flat_grad_y, row * width + first, width, 0, flat_weights, weights_at + low, m,
+                min(first, 1), flat_grad_x, row * m + low, m, rows, high - low, last - first,
             )  # fmt: skip
-            for c in range(start, stop):
-                _order(first + c, c == start, n, m, seed, stored, shared, work, order)
-                source, target, at = hidden_t[(first + c) % n], updates[c], (c - start) * m
-                if wants_grad_x:
-                    for i in range(m):
-                        weights[c * m + i] = source[order[i]]
-                for i in range(m):
-                    # forward: tile[c, i] = hidden_t[j, order[i]]
-                    target[order[i]] = products[at + i]
-        for task in prange(n_parts * n_chunks):
-            part, chunk = task % n_parts, task // n_parts
-            low, high = part * m // n_parts, (part + 1) * m // n_parts
-            if chunk == 0:
-                for c in range(size):
-                    j = (first + c) % n
-                    if first + c < n:
-                        grad_hidden_t[j, low:high] = 0
-                    for i in range(low, high):
-                        grad_hidden_t[j, i] += updates[c, i]
-            if wants_grad_x:
-                # grad_y[row : row + rows, first : first + size] @ weights[:, low:high]
-                row = chunk * _ROWS
-                rows = min(_ROWS, batch - row)
-                product = np.empty(rows * (high - low), x.dtype)
-                gemm(
-                    address, 0, flat_grad_y, row * width + first, width, 0, weights, low, m, 0,
-                    product, 0, high - low, rows, high - low, size,
-                )  # fmt: skip
-                for r in range(rows):
-                    for i in range(high - low):
-                        at = r * (high - low) + i
-                        if first:
-                            grad_x[row + r, low + i] += product[at]
-                        else:
-                            grad_x[row + r, low + i] = product[at]
 
 
-def _cut(x, hidden_t, n_permutations):
+def _cut(dtype, m, width):
     """Columns of a block."""
-    n, m = hidden_t.shape
-    width = n * n_permutations
     least = -(-width // _BLOCKS)
-    most = min(_BLOCK_COLUMNS, _BLOCK_BYTES // (x.itemsize * m))
+    most = min(_BLOCK_COLUMNS, _BLOCK_BYTES // (dtype.itemsize * m))
     return max(_LEAST_COLUMNS, min(-(-least // 8) * 8, most))
 
 
-def _workspace(size, dtype):
-    """An array that later calls get again: kernels run one at a time (`ldlrpp.kernels.threads.kernel_lock`)."""
-    if len(_workspaces.get(dtype, ())) < size:
-        _workspaces[dtype] = np.empty(size, dtype)
-    return _workspaces[dtype][:size]
+def _group(columns, m, width):
+    """Columns that are taken at a time."""
+    return min(max(2 * _LEAST_COLUMNS, _GROUP // m // columns * columns), width)
 
 
-def forward(x, hidden_t, n_permutations, seed, stored, shared, bias, out):
+def _order(first, last, hidden_t, seed, stored, shared, empty):
+    """Rows with the permutations of outputs ``first`` to ``last``, and which the first of them is."""
+    n, m = hidden_t.shape
+    if len(stored):
+        return stored, 0
+    if shared:
+        n, first, last = 1, first // n, (last - 1) // n + 1
+    order = empty("permutations", (last - first, m), _order_dtype(m))
+    _permutations(n, first, seed, order)
+    return order, first
+
+
+def _order_dtype(m):
+    return np.dtype(np.uint16 if m <= 2**16 else np.uint32)
+
+
+def expand(hidden_t, seed, stored, shared, empty, wide):
+    """Write the wide matrix into wide (width, m); the others as in `forward`."""
+    width, m = wide.shape
+    group = width if len(stored) else _group(_LEAST_COLUMNS, m, width)
+    for first in range(0, width, group):
+        last = min(first + group, width)
+        order, first_row = _order(first, last, hidden_t, seed, stored, shared, empty)
+        _expand(hidden_t, order, first, first_row, shared, wide[first:last])
+
+
+def forward(x, hidden_t, seed, stored, shared, bias, wide, is_filled, empty, out):
     """``out[:, c] = Σ_i x[:, i] · W[P[h, i, j], j] + bias[c mod len(bias)]`` with c = h·n + j.
 
-    x (batch, m), hidden_t (n, m), stored (k·n, m), (k, m) or (0, m), bias (k·n or n or 0), out (batch, k·n), all in C
-    order. Parallel over blocks of outputs, each written by one task.
+    x (batch, m), hidden_t (n, m), stored (width, m), (heads, m) or (0, m), bias (width or n or 0), wide (width, m) or
+    (0, m), out (batch, width), all in C order. ``wide`` is read where it ``is_filled`` and written otherwise. Parallel
+    over blocks of outputs, each written by one task.
     """
-    batch = len(x)
-    columns = _cut(x, hidden_t, n_permutations)
-    # where rows are cut, every part of them generates the columns anew
-    few = out.shape[1] < _BLOCKS * _LEAST_COLUMNS
-    rows = _ROWS if few else max(1, batch)
+    (batch, width), m = out.shape, x.shape[1]
+    columns, rows = _cut(x.dtype, m, width), max(1, batch)
+    if width < _BLOCKS * _LEAST_COLUMNS:
+        # too few columns for all threads: rows are cut too, and every part of them generates the columns anew
+        rows = _ROWS
+        if len(wide) and not is_filled:
+            expand(hidden_t, seed, stored, shared, empty, wide)
+            is_filled = True
     address = gemm_address(x.dtype)
-    _forward(x, hidden_t, n_permutations, seed, stored, shared, bias, address, columns, rows, out)
+    group = width if is_filled or len(stored) else _group(columns, m, width)
+    for first in range(0, width, group):
+        last = min(first + group, width)
+        order, first_row = np.empty((0, m), _order_dtype(m)), 0
+        if not is_filled:
+            order, first_row = _order(first, last, hidden_t, seed, stored, shared, empty)
+        _forward(
+            x, hidden_t, order, first, last, first_row, shared, bias, wide, is_filled, address, columns, rows, out
+        )  # fmt: skip
 
 
-def backward(grad_y, x, hidden_t, n_permutations, seed, stored, shared, wants_grad_x, grad_x, grad_hidden_t):
-    """The transpose of `forward`: overwrites grad_x (batch, m) and grad_hidden_t (n, m).
+def backward(grad_y, x, hidden_t, seed, stored, shared, wide, empty, wants_grad_x, grad_x, grad_hidden_t, grad_bias):
+    """The transpose of `forward`: overwrites grad_x (batch, m), grad_hidden_t (n, m) and grad_bias (width or 0).
 
-    grad_y (batch, k·n), the others as there. Without ``wants_grad_x``, ``grad_x`` is left alone.
+    grad_y (batch, width), the others as there, ``wide`` filled. Without ``wants_grad_x``, ``grad_x`` is left alone.
     """
-    m = x.shape[1]
-    columns = _cut(x, hidden_t, n_permutations)
-    group = max(2 * _LEAST_COLUMNS, _PASS_BYTES // (x.itemsize * m) // columns * columns)
-    group = min(group, grad_y.shape[1])
-    weights, updates = _workspace(2 * group * m, x.dtype).reshape(2, -1)
-    _backward(
-        grad_y, x, hidden_t, n_permutations, seed, stored, shared, gemm_address(x.dtype), columns,
-        weights, updates.reshape(group, m), wants_grad_x, grad_x, grad_hidden_t,
-    )  # fmt: skip
+    (n, m), width = hidden_t.shape, grad_y.shape[1]
+    columns = _cut(x.dtype, m, width)
+    group = _group(columns, m, width)
+    # a power of two: three parts would leave one of two threads idle
+    n_parts = min(_INPUT_PARTS, 1 << max(0, (m // _LEAST_INPUTS).bit_length() - 1))
+    inputs = -(-m // (16 * n_parts)) * 16
+    weights = wide if len(wide) else empty("weights", (group, m), x.dtype)
+    sums = empty("sums", (-(-group // columns) * min(n, columns), m), x.dtype)
+    address = gemm_address(x.dtype)
+    for first in range(0, width, group):
+        last = min(first + group, width)
+        order, first_row = _order(first, last, hidden_t, seed, stored, shared, empty)
+        _backward(
+            grad_y, x, hidden_t, order, first, last, first_row, shared, weights, len(wide) > 0, address, columns,
+            inputs, sums, wants_grad_x, grad_x, grad_hidden_t, grad_bias,
+        )  # fmt: skip
+
+
+def permutations(m, n, width, seed, shared):
+    """What the kernels take for ``stored``: the permutations of the first ``width`` outputs of ``n`` columns."""
+    out = memory.empty((-(-width // n) if shared else width, m), _order_dtype(m))
+    _permutations(1 if shared else n, 0, seed, out)
+    return out
+
+
+def n_permutation_bytes(m, n, width, shared):
+    """The size of what `permutations` gives."""
+    return (-(-width // n) if shared else width) * m * _order_dtype(m).itemsize
+
+
+def _permutations(n, first_row, seed, out):
+    _permutations_by(permutation_columns.address(out.dtype), n, first_row, seed, out)
 
 
 @njit(parallel=True, cache=True)
-def permutation(m, n, n_permutations, seed, out):
-    """Write every ``P[h, i, j]`` into out (k, n, m)."""
-    for c in prange(n * n_permutations):
-        order = np.empty(order_size(m), np.uint32)
-        permutation_column(m, seed, c // n, c % n, scratch(m), order)
+def _permutations_by(address, n, first_row, seed, out):
+    n_rows, m = out.shape
+    flat = out.reshape(-1)
+    for task in prange((n_rows + _PERMUTATIONS - 1) // _PERMUTATIONS):
+        first = task * _PERMUTATIONS
+        n_columns = min(_PERMUTATIONS, n_rows - first)
+        call(address, flat, first * m, m, n_columns, first_row + first, n, seed)
+
+
+@njit(parallel=True, cache=True)
+def is_permutation(rows, out):
+    """Write into out (n_rows,) whether a row of rows (n_rows, m), numbers below m, has each of them once."""
+    n_rows, m = rows.shape
+    for r in prange(n_rows):
+        seen = np.zeros(m, np.uint8)
         for i in range(m):
-            out[c // n, c % n, i] = order[i]
+            seen[rows[r, i]] = 1
+        count = 0
+        for i in range(m):
+            count += seen[i]
+        out[r] = count == m

@@ -29,13 +29,18 @@ A layer keeps nothing of a batch: the caller owns inputs, outputs, gradients and
 
 import numpy as np
 
-from ldlrpp.kernels import dense_cpu, elementwise_cpu, ldl_cpu, ldl_init, rpp_cpu, rpp_init
+from ldlrpp.kernels import dense_cpu, elementwise_cpu, ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
 from ldlrpp.kernels.threads import single_threaded_blas
 from ldlrpp.network.workspace import Workspace
 
 # What the standard deviation of initial weights is multiplied by, for the activation that follows: keeps the variance
 # of relu and identity layers, and roughly that of tanh.
 GAINS = {"identity": 1.0, "logistic": 1.0, "tanh": 5 / 3, "relu": np.sqrt(2.0)}
+# Rows from which a prediction keeps what RPP computes: below, memory for it costs more than it is worth.
+_KEPT_ROWS = 32
+# Bytes of a wide matrix that RPP's forward leaves for backward, at most: reading 4 MB takes less time than expanding it
+# again (forward + backward 1.27 instead of 1.38 times dense, batch 64), 16 MB more (1.76 instead of 1.64).
+_HANDED_ON = 2**23
 
 
 class _Layer:
@@ -157,12 +162,16 @@ class LDL(_Layer):
 
 
 class RPP(_Layer):
-    """``n_permutations`` differently permuted copies of a hidden matrix (n_inputs, n_outputs / n_permutations).
+    """``n_permutations`` differently permuted copies of a hidden matrix (n_inputs, ⌈n_outputs / n_permutations⌉).
 
     ``bias`` is 'full' (a value for every output), 'shared' (one for every column of the hidden matrix) or 'none'. With
-    ``stored``, a row for every output (every permutation, with ``share_columns``) of what `rpp_permutation` gives for
-    ``seed``, permutations are looked up instead of computed. ``share_columns`` is that of `rpp_forward`; the gradient
-    of the hidden matrix is multiplied by ``grad_scale``.
+    ``stored``, what `ldlrpp.kernels.rpp_cpu.permutations` gives for ``seed``, permutations are looked up instead of
+    computed. ``share_columns`` is that of `rpp_forward`; the gradient of the hidden matrix is multiplied by
+    ``grad_scale``.
+
+    The same permutations serve every batch. If ``budget`` bytes hold them they stay in the workspace, and if these hold
+    the wide matrix besides, so may that, ``n_kept`` bytes at most: in training a small one, from forward to backward;
+    in a prediction it is expanded once, and no permutations are kept. None of it changes the results.
     """
 
     decayed = ("hidden",)
@@ -178,36 +187,80 @@ class RPP(_Layer):
         share_columns=False,
         stored=None,
         grad_scale=1.0,
+        budget=0,
         activation="identity",
         rng,
         dtype,
     ):
-        n_columns, rest = divmod(n_outputs, n_permutations)
-        if rest:
-            raise ValueError(f"n_permutations must divide the width {n_outputs}, got {n_permutations}")
+        n_columns = -(-n_outputs // n_permutations)
         self.n_inputs, self.n_outputs = n_inputs, n_outputs
-        self.n_permutations, self.seed, self.share_columns = n_permutations, np.uint64(seed), share_columns
+        self.n_permutations, self.seed, self.share_columns = n_permutations, int(seed), share_columns
         self.stored = np.empty((0, n_inputs), np.uint16) if stored is None else stored
-        self.grad_scale = grad_scale
+        self.grad_scale = float(grad_scale)
         hidden = rpp_init(n_inputs, n_columns, gain=GAINS[activation], random_state=rng, dtype=dtype)
         n_bias = {"full": n_outputs, "shared": n_columns, "none": 0}[bias]
         self.parameters = {"hidden": hidden, "bias": np.zeros(n_bias, dtype)}
+        n_permutation_bytes = 0
+        if stored is None:
+            n_permutation_bytes = rpp_cpu.n_permutation_bytes(n_inputs, n_columns, n_outputs, share_columns)
+        n_weight_bytes = n_inputs * n_outputs * hidden.itemsize
+        self.keeps_permutations = n_permutation_bytes <= budget
+        self.keeps_weights = n_permutation_bytes + n_weight_bytes <= budget
+        self.n_kept = self.keeps_permutations * n_permutation_bytes + self.keeps_weights * n_weight_bytes
 
     def forward(self, x, out, workspace):
-        rpp_cpu.forward(x, *self._wide(), self.parameters["bias"], out)
+        is_filled = self.keeps_weights and workspace.fixed and len(x) >= _KEPT_ROWS
+        if is_filled:
+            permutations, weights = self.stored[:0], workspace.once("wide", lambda: self._expand(workspace))
+        else:
+            permutations, weights = self._permutations(x, workspace), self._weights(x, workspace)
+        hidden_t, seed, share = self._columns()
+        rpp_cpu.forward(
+            x, hidden_t, seed, permutations, share, self.parameters["bias"], weights, is_filled, workspace.empty, out
+        )
 
     def backward(self, grad_y, x, gradients, grad_x, workspace):
         wanted = grad_x is not None
         if not wanted:
             grad_x = np.empty((0, self.n_inputs), x.dtype)
-        rpp_cpu.backward(grad_y, x, *self._wide(), wanted, grad_x, gradients["hidden"].T)
+        grad_bias = gradients["bias"]
+        n = len(grad_bias)
+        # of a bias for every output
+        sums = grad_bias if n in (0, self.n_outputs) else workspace.empty("bias", (self.n_outputs,), x.dtype)
+        hidden_t, seed, share = self._columns()
+        rpp_cpu.backward(
+            grad_y, x, hidden_t, seed, self._permutations(x, workspace), share, self._weights(x, workspace),
+            workspace.empty, wanted, grad_x, gradients["hidden"].T, sums,
+        )  # fmt: skip
         if self.grad_scale != 1:
             gradients["hidden"] *= gradients["hidden"].dtype.type(self.grad_scale)
-        grad_bias = gradients["bias"]
-        if grad_bias.size:
-            # forward: out[:, c] += bias[c mod len(bias)]
-            grad_y.reshape(len(x), -1, len(grad_bias)).sum(axis=(0, 1), out=grad_bias)
+        if sums is not grad_bias:
+            # forward: out[:, c] += bias[c mod n]
+            whole = self.n_outputs // n * n
+            sums[:whole].reshape(-1, n).sum(axis=0, out=grad_bias)
+            grad_bias[: self.n_outputs - whole] += sums[whole:]
 
-    def _wide(self):
-        """What the kernels want to know of the wide matrix."""
-        return self.parameters["hidden"].T, self.n_permutations, self.seed, self.stored, self.share_columns
+    def _columns(self):
+        """The columns of the hidden matrix, and how the kernels permute them."""
+        return self.parameters["hidden"].T, np.uint64(self.seed), self.share_columns
+
+    def _permutations(self, x, workspace):
+        """All permutations where they are stored or kept, no rows where the kernels compute them."""
+        if len(self.stored) or not self.keeps_permutations or (workspace.fixed and len(x) < _KEPT_ROWS):
+            return self.stored
+        hidden_t, seed, share = self._columns()
+        sizes = self.n_inputs, len(hidden_t), self.n_outputs
+        return workspace.once("permutations", lambda: rpp_cpu.permutations(*sizes, seed, share))
+
+    def _weights(self, x, workspace):
+        """Memory for the wide matrix, which forward fills for backward, or no rows."""
+        is_small = self.n_inputs * self.n_outputs * x.itemsize <= _HANDED_ON
+        n_rows = self.n_outputs if self.keeps_weights and is_small and not workspace.fixed else 0
+        return workspace.empty("wide", (n_rows, self.n_inputs), x.dtype)
+
+    def _expand(self, workspace):
+        """The wide matrix."""
+        hidden_t, seed, share = self._columns()
+        wide = memory.empty((self.n_outputs, self.n_inputs), hidden_t.dtype)
+        rpp_cpu.expand(hidden_t, seed, self.stored, share, workspace.empty, wide)
+        return wide
