@@ -35,7 +35,9 @@ def test_mypy_refuses_what_is_wrong_and_nothing_else(request):
     cache = request.config.cache.mkdir("mypy")
     options = ["--strict", "--follow-imports=silent", "--no-error-summary", "--config-file=", f"--cache-dir={cache}"]
     done = subprocess.run([sys.executable, "-m", "mypy", *options, str(uses)], cwd=ROOT, capture_output=True, text=True)
-    refused = {int(line.split(":")[1]) for line in done.stdout.splitlines() if ": error: " in line}
+    # of the stub it says that scikit-learn has no types
+    found = (line.split(":") for line in done.stdout.splitlines() if ": error: " in line)
+    refused = {int(number) for file, number, *_ in found if file.endswith(uses.name)}
     lines = uses.read_text(encoding="utf-8").splitlines()
     assert refused == {number for number, line in enumerate(lines, 1) if line.endswith("# refused")}, done.stdout
     assert done.stderr == ""

@@ -1,0 +1,53 @@
+"""Models on disk with skops, which takes no more than names, numbers, arrays and the types that are trusted."""
+
+import numpy as np
+import pytest
+import skops.io
+
+from ldlrpp import (
+    LDLClassifier,
+    LDLRegressor,
+    LDLTransformer,
+    MixedClassifier,
+    MixedRegressor,
+    RPPClassifier,
+    RPPRegressor,
+    RPPTransformer,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+MODELS = [
+    LDLClassifier((20, 16), max_iter=2, random_state=0),
+    LDLClassifier((16,), solver="lbfgs", max_iter=2, random_state=0),
+    LDLRegressor((16,), loss="huber", early_stopping=True, max_iter=2, random_state=0),
+    LDLTransformer((16,), max_iter=2, random_state=0),
+    RPPClassifier((25,), solver="sgd", learning_rate="adaptive", max_iter=2, random_state=0),
+    RPPClassifier((20,), permutation="stored", class_weight={0: 1.0, 1: 2.0, 2: 0.5}, max_iter=2, random_state=0),
+    RPPRegressor((20,), loss="poisson", solver="adamw", max_iter=2, random_state=0),
+    RPPTransformer((20,), max_iter=2, random_state=0),
+    MixedClassifier([("ldl", 16), ("rpp", 20, {"seed": 3}), ("dense", 5)], max_iter=2, random_state=0),
+    MixedRegressor([("rpp", 20, {"bias": "shared"})], loss="absolute_error", max_iter=2, random_state=np.int64(3)),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+def test_skops_round_trip(model):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 7)).astype(np.float32)
+    y = np.arange(60) % 3
+    model.fit(X, y)
+    data = skops.io.dumps(model)
+    types = skops.io.get_untrusted_types(data=data)
+    # ours, and nothing of anybody else
+    assert all(name.startswith("ldlrpp.") for name in types), types
+    restored = skops.io.loads(data, trusted=types)
+    method = "transform" if hasattr(model, "transform") else "predict"
+    np.testing.assert_array_equal(getattr(restored, method)(X), getattr(model, method)(X))
+    inner, restored_inner = (getattr(one, "estimator_", one) for one in (model, restored))
+    np.testing.assert_array_equal(restored_inner.network_.flat, inner.network_.flat)
+    # training goes on as if nothing had been
+    if inner.solver != "lbfgs" and not inner.early_stopping:
+        for one in (inner, restored_inner):
+            one.partial_fit(X, y)
+        np.testing.assert_array_equal(restored_inner.network_.flat, inner.network_.flat)
