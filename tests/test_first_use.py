@@ -35,7 +35,7 @@ models = [
     ldlrpp.MixedClassifier(dropout=0.5),
 ]
 for model in models:
-    model.set_params(max_iter=2).fit(X, y).predict(X[:1])
+    model.set_params(max_iter=2).fit(X, y).predict(X)
 x = X[:, :16].copy()
 weights, scale, bias = ldlrpp.kernels.ldl_init(16)
 z = ldlrpp.kernels.ldl_forward(x, weights, scale, bias)

@@ -46,7 +46,7 @@ def warmup(dtypes: DTypeLike | Sequence[DTypeLike] = (np.float32, np.float64)) -
     for dtype in dtypes:
         common = {"rng": rng, "dtype": dtype}
         hidden = [LDL(n, width, **common) for n, width in itertools.pairwise([1, *widths])]
-        hidden.append(RPP(widths[-1], 8, n_permutations=2, seed=0, **common))
+        hidden.append(RPP(widths[-1], 8, n_permutations=2, seed=0, budget=2**20, **common))
         network = Network([*hidden, Dense(8, 1, **common)], "relu")
         rows = Data(np.zeros((192, 1), dtype), np.zeros((192, 1), dtype))
         for optimizer in (Adam(learning_rate=0.0), SGD(learning_rate=0.0)):
