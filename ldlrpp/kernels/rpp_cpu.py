@@ -32,16 +32,17 @@ from ldlrpp.kernels.permutations_cpu import permutation_columns
 # batches of 64 to 256: 115 to 131 GFLOP/s of one core instead of 109 to 115), and 512 leave the L2 cache.
 _BLOCK_BYTES = 2**21
 _BLOCK_COLUMNS = 256
-# Blocks that there should be, for the threads to share, and the columns that a block has at least.
-_BLOCKS = 4
+# Blocks that there should be, for the threads to share (on two cores four would take a tenth less than eight at width
+# 1000, but leave others idle), and the columns that a block has at least.
+_BLOCKS = 8
 _LEAST_COLUMNS = 8
 # Rows of x that one task takes: forward, where there are too few columns for all blocks, and in backward's second pass.
 _ROWS = 512
 # Weights of the columns that are taken at a time: permutations are computed, and backward keeps weights, for so many.
 _GROUP = 2**20
 # Inputs that one task of backward's second pass owns, at least, and such tasks. BLAS packs the gradients for each: on
-# two cores, with m = 1000, four tasks take 3% longer than two, ten a tenth. More cores would rather have more tasks.
-_LEAST_INPUTS = 300
+# two cores, with m = 1000, four tasks take 3% longer than two, ten a tenth.
+_LEAST_INPUTS = 128
 _INPUT_PARTS = 16
 # Columns whose permutations one task computes.
 _PERMUTATIONS = 8
@@ -85,10 +86,9 @@ def _forward_block(
     # x[row:last_row] @ tile.T
     product = np.empty(rows * columns, x.dtype)
     gemm(address, 0, x, row * m, m, 1, tile, 0, m, 0, product, 0, columns, rows, columns, m)
-    shifts = np.zeros(columns, x.dtype)
-    if len(bias):
-        for c in range(columns):
-            shifts[c] = bias[(start + c) % len(bias)]
+    shifts = np.empty(columns, x.dtype)
+    for c in range(columns):
+        shifts[c] = bias[(start + c) % len(bias)] if len(bias) else 0
     for r in range(rows):
         for c in range(columns):
             out[row + r, start + c] = product[r * columns + c] + shifts[c]
@@ -98,13 +98,13 @@ def _forward_block(
 def _forward(
     x, hidden_t, order, first, last, first_row, shared, bias, wide, is_filled, address, columns, rows, out
 ):  # fmt: skip
+    # flat but for hidden_t, order and out
     batch = len(out)
     n_blocks = (last - first + columns - 1) // columns
-    flat_x, flat_wide = x.reshape(-1), wide.reshape(-1)
     for task in prange(n_blocks * ((batch + rows - 1) // rows)):
         start, row = first + task % n_blocks * columns, task // n_blocks * rows
         _forward_block(
-            flat_x, hidden_t, order, first_row, shared, bias, flat_wide, is_filled, address,
+            x, hidden_t, order, first_row, shared, bias, wide, is_filled, address,
             start, min(start + columns, last), row, min(row + rows, batch), out,
         )  # fmt: skip
 
@@ -120,7 +120,9 @@ def _backward_block(
     gemm(address, 1, grad_y, start, width, 0, x, 0, m, 0, products, 0, m, stop - start, m, batch)
     if wants_weights:
         _generate(hidden_t, order, start, stop, first_row, shared, weights)
-    sums[:] = 0
+    for line in range(len(sums)):
+        for i in range(m):
+            sums[line, i] = 0
     for c in range(start, stop):
         row = order[(c // n if shared else c) - first_row]
         product, total = products[(c - start) * m : (c - start + 1) * m], sums[(c - start) % len(sums)]
@@ -128,7 +130,8 @@ def _backward_block(
         for i in range(m):
             total[row[i]] += product[i]
     if len(grad_bias):
-        grad_bias[start:stop] = 0
+        for c in range(start, stop):
+            grad_bias[c] = 0
         for r in range(batch):
             for c in range(start, stop):
                 grad_bias[c] += grad_y[r * width + c]
@@ -138,7 +141,9 @@ def _backward_block(
 def _add_sums(sums, first, last, columns, lines, low, high, grad_hidden_t):
     """Add the sums of the blocks from ``first`` to ``last`` up, for inputs ``low`` to ``high``."""
     if first == 0:
-        grad_hidden_t[:, low:high] = 0
+        for j in range(len(grad_hidden_t)):
+            for i in range(low, high):
+                grad_hidden_t[j, i] = 0
     for start in range(first, last, columns):
         at = (start - first) // columns * lines
         for line in range(min(lines, last - start)):
@@ -149,25 +154,23 @@ def _add_sums(sums, first, last, columns, lines, low, high, grad_hidden_t):
 
 @njit(parallel=True, cache=True)
 def _backward(
-    grad_y, x, hidden_t, order, first, last, first_row, shared, weights, is_wide, address, columns, inputs, sums,
-    wants_grad_x, grad_x, grad_hidden_t, grad_bias,
+    grad_y, x, hidden_t, order, first, last, first_row, shared, weights, is_wide, address, columns, inputs, batch,
+    width, sums, wants_grad_x, grad_x, grad_hidden_t, grad_bias,
 ):  # fmt: skip
+    # flat but for hidden_t, order, sums and grad_hidden_t.
     # Two passes over outputs ``first`` to ``last``. The first is parallel over blocks of them and leaves their weights
     # (if these are not all there), and the sums of their gradients by hidden column, already taken back through the
     # permutations; the second is parallel over inputs, each task adding the blocks' sums up, in order, for the inputs
     # that it owns.
     n, m = hidden_t.shape
-    batch, width = grad_y.shape
-    flat_x, flat_grad_y, flat_grad_x = x.reshape(-1), grad_y.reshape(-1), grad_x.reshape(-1)
-    flat_weights = weights.reshape(-1)
     weights_at = first * m if is_wide else 0
     lines = min(n, columns)
     for block in prange((last - first + columns - 1) // columns):
         start = first + block * columns
         stop = min(start + columns, last)
         _backward_block(
-            flat_grad_y, flat_x, hidden_t, order, first_row, shared, wants_grad_x and not is_wide,
-            flat_weights[weights_at + (start - first) * m :], address, batch, width, start, stop,
+            grad_y, x, hidden_t, order, first_row, shared, wants_grad_x and not is_wide,
+            weights[weights_at + (start - first) * m :], address, batch, width, start, stop,
             sums[block * lines : (block + 1) * lines], grad_bias,
         )  # fmt: skip
     n_parts = (m + inputs - 1) // inputs
@@ -179,8 +182,8 @@ def _backward(
         if wants_grad_x:
             # grad_x[row : row + rows, low:high] += grad_y[row : row + rows, first:last] @ weights
             gemm(
-                address, 0, flat_grad_y, row * width + first, width, 0, flat_weights, weights_at + low, m,
-                min(first, 1), flat_grad_x, row * m + low, m, rows, high - low, last - first,
+                address, 0, grad_y, row * width + first, width, 0, weights, weights_at + low, m,
+                min(first, 1), grad_x, row * m + low, m, rows, high - low, last - first,
             )  # fmt: skip
 
 
@@ -239,6 +242,7 @@ def forward(x, hidden_t, seed, stored, shared, bias, wide, is_filled, empty, out
             is_filled = True
     address = gemm_address(x.dtype)
     group = width if is_filled or len(stored) else _group(columns, m, width)
+    x, wide = x.reshape(-1), wide.reshape(-1)
     for first in range(0, width, group):
         last = min(first + group, width)
         order, first_row = np.empty((0, m), _order_dtype(m)), 0
@@ -254,7 +258,7 @@ def backward(grad_y, x, hidden_t, seed, stored, shared, wide, empty, wants_grad_
 
     grad_y (batch, width), the others as there, ``wide`` filled. Without ``wants_grad_x``, ``grad_x`` is left alone.
     """
-    (n, m), width = hidden_t.shape, grad_y.shape[1]
+    (n, m), (batch, width) = hidden_t.shape, grad_y.shape
     columns = _cut(x.dtype, m, width)
     group = _group(columns, m, width)
     # a power of two: three parts would leave one of two threads idle
@@ -267,8 +271,9 @@ def backward(grad_y, x, hidden_t, seed, stored, shared, wide, empty, wants_grad_
         last = min(first + group, width)
         order, first_row = _order(first, last, hidden_t, seed, stored, shared, empty)
         _backward(
-            grad_y, x, hidden_t, order, first, last, first_row, shared, weights, len(wide) > 0, address, columns,
-            inputs, sums, wants_grad_x, grad_x, grad_hidden_t, grad_bias,
+            grad_y.reshape(-1), x.reshape(-1), hidden_t, order, first, last, first_row, shared, weights.reshape(-1),
+            len(wide) > 0, address, columns, inputs, batch, width, sums, wants_grad_x, grad_x.reshape(-1),
+            grad_hidden_t, grad_bias,
         )  # fmt: skip
 
 
