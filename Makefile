@@ -5,10 +5,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 # what a change of one room needs
-kernels := ldlrpp/kernels tests/test_ldl.py tests/test_rpp.py tests/test_bijection.py tests/test_dense.py
-network := ldlrpp/network tests/test_network.py
+kernels := ldlrpp/kernels tests/test_ldl.py tests/test_rpp.py tests/test_bijection.py tests/test_dense.py \
+    tests/test_threading_layer.py
+network := ldlrpp/network tests/test_network.py tests/test_memory.py
 estimators := ldlrpp/estimators tests/test_estimators.py tests/test_training_options.py tests/test_mixed.py \
-    tests/test_transformers.py tests/test_typing.py
+    tests/test_transformers.py tests/test_typing.py tests/test_saving.py tests/test_undo.py
 examples := tests/test_examples.py tests/test_readme.py
 
 .PHONY: demo test quick lint bench clean
@@ -21,7 +22,7 @@ test: .venv/.installed-test
 
 quick: .venv/.installed-test
 	$(if $($(ROOM)),,$(error make quick ROOM=... takes kernels, network, estimators or examples))
-	$(BIN)/python -m pytest $($(ROOM)) $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $($(ROOM)) $(ARGS)
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .

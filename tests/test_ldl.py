@@ -80,7 +80,9 @@ def test_the_plain_loops_agree_with_the_reference(width, dtype, threads):
     check_backward(grad_y, x, weights, scale, grads)
 
 
-@pytest.mark.parametrize(("width", "batch"), [(2**14, 70), (2**16, 20), (2**18, 1), (2**20, 2)])
+@pytest.mark.parametrize(
+    ("width", "batch"), [(2**14, 70), (2**16, 20), (2**18, 1), pytest.param(2**20, 2, marks=pytest.mark.slow)]
+)
 def test_wide_rows(width, batch):
     x, grad_y, weights, scale, bias = layer(width, batch, np.float32)
     check_forward(x, weights, scale, bias, kernels.ldl_forward(x, weights, scale, bias))

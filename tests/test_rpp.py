@@ -192,6 +192,7 @@ def test_more_rows_than_a_task_takes(shape):
     check(*shape, 1100, np.float32, seed=1)
 
 
+@pytest.mark.slow
 def test_the_largest_layers():
     # 2^20 inputs; and 2^31 + 2^24 wide weights, of which a few outputs are compared
     check(2**20, 1, 17, 2, np.float32, 3)

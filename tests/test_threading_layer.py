@@ -70,6 +70,25 @@ def test_what_the_user_says_of_waiting_stays(variable):
     assert lines == [lines[0], f"['{variable}']", f"[{spins!r}]"]
 
 
+FORK = """
+import os, signal
+import numpy, ldlrpp
+from ldlrpp.kernels.elementwise_cpu import relu
+x = numpy.full((500, 500), -1.0)
+relu(x.copy())
+child = os.fork()
+if not child:
+    signal.alarm(30)
+    relu(x)
+    os._exit(int((x != 0).any()))
+print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_with_tbb_a_process_can_be_forked_after_a_kernel():
+    assert run(FORK) == ["0"]
+
+
 # how many threads kernels have on four cores, called and fitted, and what is put back
 FOUR_CORES = """
 import os

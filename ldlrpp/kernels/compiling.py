@@ -50,7 +50,7 @@ def cfunc(signature, function):
 def _announce():
     if not _said:
         _say_once(
-            "Compiling kernels, once for this machine: 10 to 20 s for LDL, 8 for RPP, and again for another "
+            "Compiling kernels, once for this machine: some 10 s for LDL, as long for RPP, and again for another "
             "dtype. ldlrpp.warmup() does it ahead."
         )
 
