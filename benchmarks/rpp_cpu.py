@@ -41,7 +41,7 @@ class Layers:
         self.empty = functools.cache(lambda name, shape, dtype: memory.empty(shape, dtype))
 
     def forward(self):
-        rpp_cpu.forward(self.x, *self.layer, self.bias, self.wide, False, self.empty, self.y)
+        rpp_cpu.forward(self.x, *self.layer, self.bias, False, self.wide, False, self.empty, self.y)
 
     def backward(self):
         rpp_cpu.backward(

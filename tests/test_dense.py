@@ -25,8 +25,11 @@ def test_dense_is_the_product(n_inputs, n_outputs, batch, dtype, threads):
     x, weights, bias, grad_y = arrays(batch, n_inputs, n_outputs, dtype)
     out, grad_x, grad_weights, grad_bias = (np.full_like(a, np.nan) for a in (grad_y, x, weights, bias))
     with single_threaded_blas():
-        dense_cpu.forward(x, weights, bias, out)
+        dense_cpu.forward(x, weights, bias, False, out)
+        positive = np.full_like(out, np.nan)
+        dense_cpu.forward(x, weights, bias, True, positive)
         dense_cpu.backward(grad_y, x, weights, True, grad_x, grad_weights, grad_bias)
+    np.testing.assert_array_equal(positive, np.maximum(out, 0))
     exact = [a.astype(np.float64) for a in (x, weights, bias, grad_y)]
     x, weights, bias, grad_y = exact
     sizes = [np.abs(a) for a in exact]
@@ -52,7 +55,7 @@ def test_bits_do_not_depend_on_the_number_of_threads(n_inputs, n_outputs, set_th
         results.append([np.empty_like(a) for a in (grad_y, x, weights, bias)])
         out, *gradients = results[-1]
         with single_threaded_blas():
-            dense_cpu.forward(x, weights, bias, out)
+            dense_cpu.forward(x, weights, bias, False, out)
             dense_cpu.backward(grad_y, x, weights, True, *gradients)
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)

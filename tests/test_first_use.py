@@ -43,9 +43,9 @@ ldlrpp.kernels.ldl_backward(z, x, weights, scale)
 """
 SMALL = """
 import numpy
-from ldlrpp.kernels.elementwise_cpu import relu
+from ldlrpp.kernels.elementwise_cpu import relu_backward
 x = numpy.array([[-1.0, 2.0]])
-relu(x)
+relu_backward(x, x)
 """
 # Numba asks these in turn for a folder that it may write to.
 NO_FOLDER = "import numba.core.caching as c; c.CacheImpl._locator_classes = []\n"

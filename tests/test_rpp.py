@@ -239,10 +239,13 @@ def wide_kernels(m, width, k, batch, stored, wide):
     y, grad_x = np.empty_like(grad_y), np.empty_like(x)
     grad_hidden_t, grad_bias = np.empty_like(options[0]), np.empty_like(bias)
     with single_threaded_blas():
-        rpp_cpu.forward(x, *options, bias, wide, False, rubbish, y)
+        rpp_cpu.forward(x, *options, bias, False, wide, False, rubbish, y)
         again = np.empty_like(y)
-        rpp_cpu.forward(x, *options, bias, wide, len(wide) > 0, rubbish, again)
+        rpp_cpu.forward(x, *options, bias, False, wide, len(wide) > 0, rubbish, again)
+        positive = np.empty_like(y)
+        rpp_cpu.forward(x, *options, bias, True, wide, len(wide) > 0, rubbish, positive)
         rpp_cpu.backward(grad_y, x, *options, wide, rubbish, True, grad_x, grad_hidden_t, grad_bias)
+    np.testing.assert_array_equal(positive, np.maximum(y, 0))
     return y, again, grad_x, grad_hidden_t, grad_bias
 
 

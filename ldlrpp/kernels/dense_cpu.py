@@ -24,7 +24,7 @@ _LEAST_COLUMNS = 128
 
 
 @helper
-def _forward_part(x, weights, bias, address, n_inputs, n_outputs, first, last, start, stop, out):
+def _forward_part(x, weights, bias, address, n_inputs, n_outputs, first, last, start, stop, relu, out):
     for r in range(first, last):
         for c in range(start, stop):
             out[r * n_outputs + c] = bias[c]
@@ -32,13 +32,28 @@ def _forward_part(x, weights, bias, address, n_inputs, n_outputs, first, last, s
         address, 0, x, first * n_inputs, n_inputs, 1, weights, start * n_inputs, n_inputs, 1,
         out, first * n_outputs + start, n_outputs, last - first, stop - start, n_inputs,
     )  # fmt: skip
+    if relu:
+        for r in range(first, last):
+            for i in range(r * n_outputs + start, r * n_outputs + stop):
+                out[i] = 0 if out[i] < 0 else out[i]
 
 
 @njit(parallel=True, cache=True)
-def _forward(x, weights, bias, address, n_inputs, n_outputs, parts, out):
+def _forward(x, weights, bias, address, n_inputs, n_outputs, parts, relu, out):
     for i in prange(len(parts)):
         _forward_part(
-            x, weights, bias, address, n_inputs, n_outputs, parts[i, 0], parts[i, 1], parts[i, 2], parts[i, 3], out
+            x,
+            weights,
+            bias,
+            address,
+            n_inputs,
+            n_outputs,
+            parts[i, 0],
+            parts[i, 1],
+            parts[i, 2],
+            parts[i, 3],
+            relu,
+            out,
         )
 
 
@@ -102,12 +117,12 @@ def _parts(n_rows, n_columns):
     ).reshape(-1, 4)
 
 
-def forward(x, weights, bias, out):
-    """``out = x @ weights.T + bias``: x (batch, n_inputs), bias (n_outputs,), out (batch, n_outputs)."""
+def forward(x, weights, bias, relu, out):
+    """``out = x @ weights.T + bias``, perhaps its relu; x (batch, n_inputs), bias (n_outputs,)."""
     n_outputs, n_inputs = weights.shape
     parts = _parts(len(x), n_outputs)
     flat_x, flat_weights, flat_out = x.reshape(-1), weights.reshape(-1), out.reshape(-1)
-    _forward(flat_x, flat_weights, bias, gemm_address(x.dtype), n_inputs, n_outputs, parts, flat_out)
+    _forward(flat_x, flat_weights, bias, gemm_address(x.dtype), n_inputs, n_outputs, parts, relu, flat_out)
 
 
 def backward(grad_y, x, weights, wants_grad_x, grad_x, grad_weights, grad_bias):

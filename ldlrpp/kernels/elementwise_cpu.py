@@ -1,4 +1,4 @@
-"""Passes over whole arrays, one each, on all threads: a step of an optimiser, relu and its derivative, copies.
+"""Passes over whole arrays, one each, on all threads: a step of an optimiser, relu's derivative, copies of rows.
 
 Arrays are flat where a function does not say otherwise. Numbers are cast to the dtype of the arrays: a Python float
 would make float32 arithmetic float64.
@@ -53,16 +53,8 @@ def sgd_step(parameters, gradients, velocities, n_decayed, penalty, learning_rat
 
 
 @njit(parallel=True, cache=True)
-def relu(z):
-    """``z = max(z, 0)``, in place; z (batch, width)."""
-    for r in prange(z.shape[0]):
-        for i in range(z.shape[1]):
-            z[r, i] = max(z[r, i], z.dtype.type(0))
-
-
-@njit(parallel=True, cache=True)
 def relu_backward(grad, y):
-    """``grad`` is zeroed where the output ``y`` of `relu` is not positive; both (batch, width)."""
+    """``grad`` is zeroed where the output ``y`` of a relu is not positive; both (batch, width)."""
     for r in prange(grad.shape[0]):
         for i in range(grad.shape[1]):
             grad[r, i] = grad[r, i] if y[r, i] > 0 else grad.dtype.type(0)

@@ -174,7 +174,9 @@ def rpp_forward(
     stored = _stored(permutation, hidden_t, n_permutations, share_columns)
     y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias))
     with kernel_threads(), single_threaded_blas():
-        rpp_cpu.forward(x, hidden_t, seed, stored, bool(share_columns), bias, _none(hidden_t), False, _scratch(), y)
+        rpp_cpu.forward(
+            x, hidden_t, seed, stored, bool(share_columns), bias, False, _none(hidden_t), False, _scratch(), y
+        )
     if out is None or y is out:
         return y
     out[...] = y

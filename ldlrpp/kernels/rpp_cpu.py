@@ -76,7 +76,7 @@ def _expand(hidden_t, order, first, first_row, shared, wide):
 
 @helper
 def _forward_block(
-    x, hidden_t, order, first_row, shared, bias, wide, is_filled, address, start, stop, row, last_row, out
+    x, hidden_t, order, first_row, shared, bias, relu, wide, is_filled, address, start, stop, row, last_row, out
 ):  # fmt: skip
     m = hidden_t.shape[1]
     rows, columns = last_row - row, stop - start
@@ -91,12 +91,13 @@ def _forward_block(
         shifts[c] = bias[(start + c) % len(bias)] if len(bias) else 0
     for r in range(rows):
         for c in range(columns):
-            out[row + r, start + c] = product[r * columns + c] + shifts[c]
+            y = product[r * columns + c] + shifts[c]
+            out[row + r, start + c] = 0 if relu and y < 0 else y
 
 
 @njit(parallel=True, cache=True)
 def _forward(
-    x, hidden_t, order, first, last, first_row, shared, bias, wide, is_filled, address, columns, rows, out
+    x, hidden_t, order, first, last, first_row, shared, bias, relu, wide, is_filled, address, columns, rows, out
 ):  # fmt: skip
     # flat but for hidden_t, order and out
     batch = len(out)
@@ -104,7 +105,7 @@ def _forward(
     for task in prange(n_blocks * ((batch + rows - 1) // rows)):
         start, row = first + task % n_blocks * columns, task // n_blocks * rows
         _forward_block(
-            x, hidden_t, order, first_row, shared, bias, wide, is_filled, address,
+            x, hidden_t, order, first_row, shared, bias, relu, wide, is_filled, address,
             start, min(start + columns, last), row, min(row + rows, batch), out,
         )  # fmt: skip
 
@@ -225,8 +226,8 @@ def expand(hidden_t, seed, stored, shared, empty, wide):
         _expand(hidden_t, order, first, first_row, shared, wide[first:last])
 
 
-def forward(x, hidden_t, seed, stored, shared, bias, wide, is_filled, empty, out):
-    """``out[:, c] = Σ_i x[:, i] · W[P[h, i, j], j] + bias[c mod len(bias)]`` with c = h·n + j.
+def forward(x, hidden_t, seed, stored, shared, bias, relu, wide, is_filled, empty, out):
+    """``out[:, c] = Σ_i x[:, i] · W[P[h, i, j], j] + bias[c mod len(bias)]`` with c = h·n + j, perhaps its relu.
 
     x (batch, m), hidden_t (n, m), stored (width, m), (heads, m) or (0, m), bias (width or n or 0), wide (width, m) or
     (0, m), out (batch, width), all in C order. ``wide`` is read where it ``is_filled`` and written otherwise. Parallel
@@ -249,7 +250,7 @@ def forward(x, hidden_t, seed, stored, shared, bias, wide, is_filled, empty, out
         if not is_filled:
             order, first_row = _order(first, last, hidden_t, seed, stored, shared, empty)
         _forward(
-            x, hidden_t, order, first, last, first_row, shared, bias, wide, is_filled, address, columns, rows, out
+            x, hidden_t, order, first, last, first_row, shared, bias, relu, wide, is_filled, address, columns, rows, out
         )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit
 
-from ldlrpp.kernels.elementwise_cpu import relu, relu_backward
+from ldlrpp.kernels.elementwise_cpu import relu_backward
 
 
 def _identity(z):
@@ -30,10 +30,10 @@ def _logistic_backward(grad, y):
     grad *= y * (1 - y)
 
 
-#: name -> (apply to z in place, multiply a gradient by the derivative in place)
+#: name -> (apply to z in place, multiply a gradient by the derivative in place); layers apply a relu in their own pass
 ACTIVATIONS = {
     "identity": (_identity, _identity_backward),
-    "relu": (relu, relu_backward),
+    "relu": (_identity, relu_backward),
     "tanh": (_tanh, _tanh_backward),
     "logistic": (_logistic, _logistic_backward),
 }

@@ -14,10 +14,9 @@ Every layer has
     Inputs may come this wide, each row again and again if it ``repeats``, else with zeros behind it.
 ``n_scratch``
     How many numbers ``forward`` takes from its workspace for a row.
-``has_relu``
-    Whether ``forward`` takes ``relu=True``, and applies a relu in its own pass.
-``forward(x, out, workspace)``
-    Writes the output for ``x`` (batch, n_inputs or input_width) into ``out`` (batch, n_outputs).
+``forward(x, out, workspace, relu=False)``
+    Writes the output for ``x`` (batch, n_inputs or input_width) into ``out`` (batch, n_outputs); with ``relu``, zeros
+    where it is negative.
 ``backward(grad_y, x, gradients, grad_x, workspace)``
     Overwrites the arrays of ``gradients`` (same names and shapes as ``parameters``) and ``grad_x`` (batch, n_inputs);
     where ``grad_x`` is None the input needs no gradient. ``grad_y`` and ``x`` are left alone. It follows the `forward`
@@ -46,7 +45,6 @@ _HANDED_ON = 2**23
 class _Layer:
     decayed = ()
     n_scratch = 0
-    has_relu = False
     repeats = False
 
     @property
@@ -80,8 +78,8 @@ class Dense(_Layer):
             "bias": np.zeros(n_outputs, dtype),
         }
 
-    def forward(self, x, out, workspace):
-        dense_cpu.forward(x, *self.parameters.values(), out)
+    def forward(self, x, out, workspace, relu=False):
+        dense_cpu.forward(x, *self.parameters.values(), relu, out)
 
     def backward(self, grad_y, x, gradients, grad_x, workspace):
         wanted = grad_x is not None
@@ -97,8 +95,6 @@ class LDL(_Layer):
     weight decays: the mixes start orthogonal, and shrinking each of log2 N stages shrinks their product
     exponentially.
     """
-
-    has_relu = True
 
     def __init__(
         self, n_inputs, n_outputs, *, activation="identity", init="orthogonal", expansion="repeat", rng, dtype
@@ -208,7 +204,7 @@ class RPP(_Layer):
         self.keeps_weights = n_permutation_bytes + n_weight_bytes <= budget
         self.n_kept = self.keeps_permutations * n_permutation_bytes + self.keeps_weights * n_weight_bytes
 
-    def forward(self, x, out, workspace):
+    def forward(self, x, out, workspace, relu=False):
         is_filled = self.keeps_weights and workspace.fixed and len(x) >= _KEPT_ROWS
         if is_filled:
             permutations, weights = self.stored[:0], workspace.once("wide", lambda: self._expand(workspace))
@@ -216,7 +212,17 @@ class RPP(_Layer):
             permutations, weights = self._permutations(x, workspace), self._weights(x, workspace)
         hidden_t, seed, share = self._columns()
         rpp_cpu.forward(
-            x, hidden_t, seed, permutations, share, self.parameters["bias"], weights, is_filled, workspace.empty, out
+            x,
+            hidden_t,
+            seed,
+            permutations,
+            share,
+            self.parameters["bias"],
+            relu,
+            weights,
+            is_filled,
+            workspace.empty,
+            out,
         )
 
     def backward(self, grad_y, x, gradients, grad_x, workspace):

@@ -122,12 +122,9 @@ class Network:
         activate, _ = ACTIVATIONS[self.activation]
         for i, (layer, out) in enumerate(zip(self.layers, outputs, strict=False)):
             is_hidden = layer is not self.layers[-1]
-            if is_hidden and self.activation == "relu" and layer.has_relu:
-                layer.forward(x, out, workspaces[i], relu=True)
-            else:
-                layer.forward(x, out, workspaces[i])
-                if is_hidden:
-                    activate(out)
+            layer.forward(x, out, workspaces[i], relu=is_hidden and self.activation == "relu")
+            if is_hidden:
+                activate(out)
             if is_hidden and masks is not None:
                 out *= masks[i]
             x = out
