@@ -1,14 +1,17 @@
 """The first use on a machine: imports, compilation and where compiled kernels are kept."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ldlrpp
 
+ROOT = Path(__file__).resolve().parents[1]
 COUNT = """
 from numba.core import event
 
@@ -21,6 +24,14 @@ class Count(event.Listener):
 
 count = Count()
 event.register("numba:compile", count)
+
+# functions that are called by address are compiled without such an event
+from numba.core.ccallback import CFunc
+compile_uncached = CFunc._compile_uncached
+def counted(self):
+    count.n += 1
+    return compile_uncached(self)
+CFunc._compile_uncached = counted
 """
 USE = """
 import numpy, warnings, ldlrpp
@@ -84,6 +95,18 @@ def test_compilation_is_announced_once_and_its_result_kept(tmp_path):
     assert said.startswith("Compiling kernels, once for this machine: ")
     assert "\n" not in said
     assert run(COUNT + SMALL + "print(count.n)", NUMBA_CACHE_DIR=str(tmp_path)) == ("0", "")
+
+
+def test_a_change_of_any_kernel_makes_all_of_them_new(tmp_path):
+    shutil.copytree(ROOT / "ldlrpp", tmp_path / "ldlrpp", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})" + COUNT + SMALL + "print(count.n > 0)"
+    assert run(code, **environment)[0] == "True"
+    assert run(code, **environment)[0] == "False"
+    # not the file of the kernel
+    with open(tmp_path / "ldlrpp" / "kernels" / "ldl_passes.py", "a") as file:
+        file.write("# changed")
+    assert run(code, **environment)[0] == "True"
 
 
 def test_what_is_said_can_be_silenced(tmp_path):

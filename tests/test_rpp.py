@@ -134,7 +134,8 @@ def test_what_is_no_permutation_is_refused(shape, share_columns, tmp_path):
     x, grad_y, hidden, _ = layer(m, n, k, 5, np.float32)
     permutation = columns_with_duplicates(m, n, k, 1 if share_columns else n)
     np.save(tmp_path / "p.npy", permutation)
-    for wrong in (permutation, np.ascontiguousarray(permutation), np.load(tmp_path / "p.npy", mmap_mode="r")):
+    copy, mapped = np.ascontiguousarray(permutation), np.load(tmp_path / "p.npy", mmap_mode="r")
+    for wrong in (permutation, copy, mapped, list(permutation)):
         where = rf"permutation must hold every number below m = {m} once in every column, not so in permutation\[1, :, "
         for _ in range(2):  # the error is not what is remembered
             with pytest.raises(ValueError, match=where):

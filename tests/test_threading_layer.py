@@ -1,6 +1,7 @@
 """Which threads Numba gets: each case is a process of its own."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -42,6 +43,13 @@ def run(code, **environment):
     return done.stdout.splitlines()
 
 
+# pyproject.toml names the platforms that have a wheel
+needs_tbb = pytest.mark.skipif(
+    sys.platform == "darwin" or platform.machine() not in ("x86_64", "AMD64"), reason="there is no wheel of TBB"
+)
+
+
+@needs_tbb
 def test_tbb_is_found_where_its_wheel_is():
     layer, children = run(SHOW.format(before=""))
     assert layer.startswith("tbb ")
@@ -85,6 +93,7 @@ print(os.waitpid(child, 0)[1])
 """
 
 
+@needs_tbb
 def test_with_tbb_a_process_can_be_forked_after_a_kernel():
     assert run(FORK) == ["0"]
 

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from ldlrpp.estimators.inspection import Seeds
 from ldlrpp.estimators.parameters import LAYERS
 from ldlrpp.kernels import rpp_cpu
-from ldlrpp.kernels.threads import kernel_lock
+from ldlrpp.kernels.threads import one_kernel
 from ldlrpp.network import LDL, RPP, Dense
 
 # Bytes of permutations and wide weights that the layers of a network keep, together, during a fit or a prediction.
@@ -73,20 +73,22 @@ def build(described, n_inputs, *, activation, rng, dtype):
     """The layers of `ldlrpp.network` that are described, with initial parameters."""
     common = {"activation": activation, "rng": rng, "dtype": dtype}
     widths = [n_inputs, *(width for _, width, _ in described)]
-    stored, n_kept = {}, 0
+    stored_by_shape, n_kept = {}, 0
     for (m, width), (kind, _, options) in zip(pairwise(widths), described, strict=True):
         if kind == "ldl":
             yield LDL(m, width, init=options["init"], expansion=options["input_expansion"], **common)
         elif kind == "rpp":
-            layer = _rpp(m, width, stored, _BUDGET - n_kept, **options, **common)
+            layer = _rpp(m, width, stored_by_shape, _BUDGET - n_kept, **options, **common)
             n_kept += layer.n_kept
             yield layer
         else:
             yield Dense(m, width, **common)
 
 
-def _rpp(m, width, shared, budget, *, n_permutations, seed, permutation, share_columns, grad_scale, rng, **others):
-    """A layer of RPP; ``shared`` holds stored permutations and their seeds, by what they are for."""
+def _rpp(
+    m, width, stored_by_shape, budget, *, n_permutations, seed, permutation, share_columns, grad_scale, rng, **others
+):
+    """A layer of RPP; ``stored_by_shape`` holds stored permutations and their seeds, by what they are for."""
     drawn, rows = rng.integers(2**64, dtype=np.uint64), None
     key = m, width, n_permutations, share_columns, seed
     seed = drawn if seed is None else seed
@@ -94,10 +96,10 @@ def _rpp(m, width, shared, budget, *, n_permutations, seed, permutation, share_c
     # of a column: n_permutations, or fewer where the last head is cut
     copies = width / n_columns
     if permutation == "stored":
-        if key not in shared:
-            with kernel_lock:
-                shared[key] = seed, rpp_cpu.permutations(m, n_columns, width, np.uint64(seed), share_columns)
-        seed, rows = shared[key]
+        if key not in stored_by_shape:
+            with one_kernel():
+                stored_by_shape[key] = seed, rpp_cpu.permutations(m, n_columns, width, np.uint64(seed), share_columns)
+        seed, rows = stored_by_shape[key]
     return RPP(
         m,
         width,

@@ -1,7 +1,7 @@
 """Functions that are compiled once and called by their addresses.
 
 LLVM takes a function that another one calls into that one, and optimises it again there, for every level of functions
-above: LDL's seven passes, 3 s of compiling by themselves, made 20 s of a first fit. A call by address, which is an
+above: LDL's passes, 3 s of compiling by themselves, made 20 s of a first fit. A call by address, which is an
 argument of the kernel so that compiled kernels can be cached, ends that; it costs some nanoseconds.
 """
 
@@ -23,7 +23,10 @@ Place = types.UniTuple(types.intp, 4)
 
 
 class ByAddress:
-    """Decorator of a function without a result, whose arguments are annotated with `Array`, `Size` or `Place`."""
+    """Decorator of a function without a result, whose arguments are annotated with `Array`, `Size` or `Place`.
+
+    It allocates nothing and raises nothing: errors would be printed, and lost.
+    """
 
     def __init__(self, function):
         self.function = function
@@ -41,6 +44,8 @@ class ByAddress:
 @intrinsic
 def call(typingctx, address, *args):
     """Call the function at ``address``: arrays become pointers, booleans and literals integers."""
+    if not all(isinstance(arg, _ARGUMENTS) for arg in args):
+        return None
     kinds = types.StarArgTuple([_passed(arg) for arg in args])
 
     def codegen(context, builder, signature, args):
@@ -55,6 +60,9 @@ def call(typingctx, address, *args):
         return context.get_dummy_value()
 
     return types.void(types.intp, kinds), codegen
+
+
+_ARGUMENTS = types.Array, types.BaseTuple, types.Integer, types.IntegerLiteral, types.Boolean, types.BooleanLiteral
 
 
 def _passed(kind):

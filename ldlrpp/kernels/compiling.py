@@ -2,9 +2,11 @@
 
 import functools
 import logging
+from pathlib import Path
 
 import numba
-from numba.core import event
+from numba.core import caching, event
+from numba.core.ccallback import CFunc
 
 _logger = logging.getLogger("ldlrpp")
 _said = set()
@@ -16,10 +18,27 @@ def _say_once(message):
         _logger.warning(message)
 
 
-def _with_cache(decorator, function, options):
-    """``decorator(cache=True, **options)(function)``, without a cache where no folder for one can be written."""
+@functools.cache
+def _sources():
+    """What the kernels' sources are, for any of them may contain, or call, any other."""
+    stats = (file.stat() for file in sorted(Path(__file__).parent.glob("*.py")))
+    return tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
+
+
+class _Cache(caching.FunctionCache):
+    """Numba's cache, which asks whether the file of a function has changed, but not those of what it calls.
+
+    A kernel compiled before a pass changed would call the newer one with the arguments of the older.
+    """
+
+    def _index_key(self, sig, codegen):
+        return *super()._index_key(sig, codegen), _sources()
+
+
+def _kept(function):
+    """A cache on disk, None where no folder for one can be written."""
     try:
-        return decorator(cache=True, **options)(function)
+        return _Cache(function)
     except RuntimeError as error:
         if "cannot cache function" not in str(error):
             raise
@@ -27,21 +46,36 @@ def _with_cache(decorator, function, options):
             "Compiled kernels cannot be kept, as no folder for them can be written: every process compiles its "
             "own. The environment variable NUMBA_CACHE_DIR names another folder."
         )
-        return decorator(**options)(function)
+        return None
 
 
 def njit(*, cache, **options):
-    """Numba's ``njit``, which raises with ``cache=True`` where no folder can be written: without a cache there."""
-    return lambda function: _with_cache(numba.njit, function, options)
+    """Numba's ``njit`` with a `_Cache`, or without one where no folder can be written: Numba's raises there."""
+
+    def decorate(function):
+        dispatcher = numba.njit(**options)(function)
+        if cache and (kept := _kept(function)) is not None:
+            dispatcher._cache = kept
+        return dispatcher
+
+    return decorate
 
 
 #: Decorator of functions that are compiled into those that call them, and nowhere else.
 helper = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
+class _CFunc(CFunc):
+    def enable_caching(self):
+        if (kept := _kept(self._pyfunc)) is not None:
+            self._cache = kept
+
+
 def cfunc(signature, function):
     """Numba's ``cfunc``, cached like the kernels of `njit`."""
-    compiled = _with_cache(functools.partial(numba.cfunc, signature), function, {})
+    compiled = _CFunc(function, numba.core.sigutils.normalize_signature(signature), locals={}, options={})
+    compiled.enable_caching()
+    compiled.compile()
     if not compiled.cache_hits:
         _announce()
     return compiled

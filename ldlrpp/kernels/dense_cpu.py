@@ -35,7 +35,7 @@ def _forward_part(x, weights, bias, address, n_inputs, n_outputs, first, last, s
     if relu:
         for r in range(first, last):
             for i in range(r * n_outputs + start, r * n_outputs + stop):
-                out[i] = 0 if out[i] < 0 else out[i]
+                out[i] = max(out[i], out.dtype.type(0))
 
 
 @njit(parallel=True, cache=True)

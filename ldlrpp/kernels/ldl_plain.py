@@ -51,7 +51,7 @@ def _forward_part(x, weights, scale, bias, relu, out, first, stop):
             _stage(z, weights, s, width >> (s + 1), z)
         for p in range(width):
             y = scale[p] * z[p] + bias[p]
-            out[r, p] = 0 if relu and y < 0 else y
+            out[r, p] = x.dtype.type(0) if relu and y < 0 else y
 
 
 @njit(parallel=True, cache=True)

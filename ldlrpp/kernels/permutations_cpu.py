@@ -9,7 +9,6 @@ from numba import types
 from numba.extending import intrinsic
 
 from ldlrpp.kernels import bijection
-from ldlrpp.kernels.addresses import Array, ByAddress, Size
 from ldlrpp.kernels.compiling import helper
 from ldlrpp.kernels.vectors import Vector, lanes, load, splat, store
 
@@ -133,14 +132,12 @@ def permutation_column(m, seed, head, column, scratch, order):
                 order[i] = value
 
 
-@ByAddress
-def permutation_columns(
-    out: Array, at: Size, m: Size, n_outputs: Size, first: Size, n: Size, seed: Size
-):  # fmt: skip
+@helper
+def permutation_columns(out, at, m, n_outputs, first, n, seed):
     """Write the permutations of outputs ``first`` and following, of ``n`` columns, from ``out[at]`` on, one by one."""
     work, order = scratch(m), np.empty(order_size(m), np.uint32)
     for r in range(n_outputs):
         c = first + r
-        permutation_column(m, np.uint64(seed), c // n, c % n, work, order)
+        permutation_column(m, seed, c // n, c % n, work, order)
         for i in range(m):
             out[at + r * m + i] = order[i]

@@ -402,11 +402,11 @@ def _stored(permutation, hidden_t, n_permutations, share_columns):
     if permutation.max() >= m:
         raise ValueError(f"permutation must hold numbers below m = {m}, got {permutation.max()}")
     rows = np.ascontiguousarray(permutation.transpose(0, 2, 1)).reshape(-1, m)
-    _check_permutation(given, rows)
+    _check_permutation(given, rows, permutation.shape[2])
     return rows
 
 
-def _check_permutation(given, rows):
+def _check_permutation(given, rows, n_columns):
     """Raise unless every row, numbers below m, is a permutation; what was ``given`` is remembered while it lives."""
     key = id(given)
     if key in _checked:
@@ -415,7 +415,7 @@ def _check_permutation(given, rows):
     with one_kernel():
         rpp_cpu.is_permutation(rows, is_permutation)
     if not is_permutation.all():
-        h, j = np.divmod(np.argmin(is_permutation), given.shape[2])
+        h, j = np.divmod(np.argmin(is_permutation), n_columns)
         raise ValueError(
             f"permutation must hold every number below m = {rows.shape[1]} once in every column, "
             f"not so in permutation[{h}, :, {j}]"

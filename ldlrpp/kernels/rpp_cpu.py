@@ -23,7 +23,6 @@ import numpy as np
 from numba import prange
 
 from ldlrpp.kernels import memory
-from ldlrpp.kernels.addresses import call
 from ldlrpp.kernels.blas import gemm, gemm_address
 from ldlrpp.kernels.compiling import helper, njit
 from ldlrpp.kernels.permutations_cpu import permutation_columns
@@ -88,11 +87,11 @@ def _forward_block(
     gemm(address, 0, x, row * m, m, 1, tile, 0, m, 0, product, 0, columns, rows, columns, m)
     shifts = np.empty(columns, x.dtype)
     for c in range(columns):
-        shifts[c] = bias[(start + c) % len(bias)] if len(bias) else 0
+        shifts[c] = bias[(start + c) % len(bias)] if len(bias) else x.dtype.type(0)
     for r in range(rows):
         for c in range(columns):
             y = product[r * columns + c] + shifts[c]
-            out[row + r, start + c] = 0 if relu and y < 0 else y
+            out[row + r, start + c] = out.dtype.type(0) if relu and y < 0 else y
 
 
 @njit(parallel=True, cache=True)
@@ -290,18 +289,13 @@ def n_permutation_bytes(m, n, width, shared):
     return (-(-width // n) if shared else width) * m * _order_dtype(m).itemsize
 
 
-def _permutations(n, first_row, seed, out):
-    _permutations_by(permutation_columns.address(out.dtype), n, first_row, seed, out)
-
-
 @njit(parallel=True, cache=True)
-def _permutations_by(address, n, first_row, seed, out):
+def _permutations(n, first_row, seed, out):
     n_rows, m = out.shape
     flat = out.reshape(-1)
     for task in prange((n_rows + _PERMUTATIONS - 1) // _PERMUTATIONS):
         first = task * _PERMUTATIONS
-        n_columns = min(_PERMUTATIONS, n_rows - first)
-        call(address, flat, first * m, m, n_columns, first_row + first, n, seed)
+        permutation_columns(flat, first * m, m, min(_PERMUTATIONS, n_rows - first), first_row + first, n, seed)
 
 
 @njit(parallel=True, cache=True)

@@ -28,8 +28,10 @@ def choose():
     try:
         numba.threading_layer()
     except ValueError:
-        layer = config.THREADING_LAYER.lower()
-        found = layer in ("default", "safe", "threadsafe", "forksafe", "tbb") and _load_tbb()
+        layer, priority = config.THREADING_LAYER.lower(), config.THREADING_LAYER_PRIORITY
+        preferred = layer != "default" or priority.index("tbb") < priority.index("omp")
+        usable = preferred and importlib.util.find_spec("numba.np.ufunc.tbbpool")
+        found = layer in ("default", "safe", "threadsafe", "forksafe", "tbb") and usable and _load_tbb()
         if not found and layer in ("default", "threadsafe", "omp"):
             _load_openmp()
 

@@ -29,7 +29,7 @@ A layer keeps nothing of a batch: the caller owns inputs, outputs, gradients and
 import numpy as np
 
 from ldlrpp.kernels import dense_cpu, elementwise_cpu, ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
-from ldlrpp.kernels.threads import single_threaded_blas
+from ldlrpp.kernels.threads import kernel_threads, single_threaded_blas
 from ldlrpp.network.workspace import Workspace
 
 # What the standard deviation of initial weights is multiplied by, for the activation that follows: keeps the variance
@@ -59,7 +59,7 @@ class _Layer:
         """Matrix (n_inputs, n_outputs) and bias (n_outputs,) with ``forward(x) = x @ matrix + bias``, to rounding."""
         dtype = next(iter(self.parameters.values())).dtype
         out = np.empty((self.n_inputs + 1, self.n_outputs), dtype)
-        with single_threaded_blas():
+        with kernel_threads(), single_threaded_blas():
             rows = np.vstack([np.zeros(self.n_inputs, dtype), np.eye(self.n_inputs, dtype=dtype)])
             self.forward(rows, out, Workspace(fixed=True))
         return out[1:] - out[0], out[0]
@@ -205,7 +205,7 @@ class RPP(_Layer):
         self.n_kept = self.keeps_permutations * n_permutation_bytes + self.keeps_weights * n_weight_bytes
 
     def forward(self, x, out, workspace, relu=False):
-        is_filled = self.keeps_weights and workspace.fixed and len(x) >= _KEPT_ROWS
+        is_filled = self.keeps_weights and workspace.fixed and (len(x) >= _KEPT_ROWS or workspace.has("wide"))
         if is_filled:
             permutations, weights = self.stored[:0], workspace.once("wide", lambda: self._expand(workspace))
         else:
@@ -252,7 +252,8 @@ class RPP(_Layer):
 
     def _permutations(self, x, workspace):
         """All permutations where they are stored or kept, no rows where the kernels compute them."""
-        if len(self.stored) or not self.keeps_permutations or (workspace.fixed and len(x) < _KEPT_ROWS):
+        few = workspace.fixed and len(x) < _KEPT_ROWS and not workspace.has("permutations")
+        if len(self.stored) or not self.keeps_permutations or few:
             return self.stored
         hidden_t, seed, share = self._columns()
         sizes = self.n_inputs, len(hidden_t), self.n_outputs

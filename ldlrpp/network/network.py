@@ -162,7 +162,8 @@ class Network:
         """Rows that are taken at a time where there may be many: what they need, with ``backward`` too, is bounded."""
         widths = [layer.n_outputs for layer in self.layers]
         kept = 2 * sum(widths) if backward else 2 * max(widths)
-        numbers = self.layers[0].n_inputs + kept + sum(layer.n_scratch for layer in self.layers) * (1 + backward)
+        scratch = sum(layer.n_scratch + backward * layer.input_width for layer in self.layers)
+        numbers = self.layers[0].n_inputs + kept + scratch
         return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // (numbers * self.dtype.itemsize)))
 
     def _outputs(self, X, n_layers):

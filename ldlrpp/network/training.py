@@ -87,7 +87,9 @@ def epochs(
     workspaces = network.workspaces(fixed=False)
     batch_size = min(batch_size, n_samples)
     first = network.layers[0]
-    inputs = memory.empty((batch_size, first.input_width), network.dtype)
+    # sparse rows are made dense in memory of their own
+    wide = first.input_width if isinstance(data.X, np.ndarray) else 0
+    inputs = memory.empty((batch_size, wide), network.dtype)
     all_outputs, all_grad_outputs = network.empty_outputs(batch_size), network.empty_outputs(batch_size)
     while True:
         order = rng.permutation(n_samples) if shuffle else np.arange(n_samples)

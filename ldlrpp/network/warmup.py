@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ldlrpp.kernels import rpp_permutation
+from ldlrpp.kernels.threads import kernel_threads
 from ldlrpp.network.layers import LDL, RPP, Dense
 from ldlrpp.network.losses import SquaredError
 from ldlrpp.network.network import Network
@@ -43,14 +44,15 @@ def warmup(dtypes: DTypeLike | Sequence[DTypeLike] = (np.float32, np.float64)) -
     rng = np.random.default_rng(0)
     # a butterfly narrower than a vector, a small one, one whose gradients have many partial sums, and one in pieces
     widths = [2, 32, 2**11, 2**13]
-    for dtype in dtypes:
-        common = {"rng": rng, "dtype": dtype}
-        hidden = [LDL(n, width, **common) for n, width in itertools.pairwise([1, *widths])]
-        hidden.append(RPP(widths[-1], 8, n_permutations=2, seed=0, budget=2**20, **common))
-        network = Network([*hidden, Dense(8, 1, **common)], "relu")
-        rows = Data(np.zeros((192, 1), dtype), np.zeros((192, 1), dtype))
-        for optimizer in (Adam(learning_rate=0.0), SGD(learning_rate=0.0)):
-            next(epochs(network, SquaredError(), optimizer, rows, rng=rng))
-        network.scores(rows.X)
-    for n_inputs in (2, 2**16 + 1):  # permutations of 16 and of 32 bits
-        rpp_permutation(n_inputs, 1, 1, 0)
+    with kernel_threads():
+        for dtype in dtypes:
+            common = {"rng": rng, "dtype": dtype}
+            hidden = [LDL(n, width, **common) for n, width in itertools.pairwise([1, *widths])]
+            hidden.append(RPP(widths[-1], 8, n_permutations=2, seed=0, budget=2**20, **common))
+            network = Network([*hidden, Dense(8, 1, **common)], "relu")
+            rows = Data(np.zeros((192, 1), dtype), np.zeros((192, 1), dtype))
+            for optimizer in (Adam(learning_rate=0.0), SGD(learning_rate=0.0)):
+                next(epochs(network, SquaredError(), optimizer, rows, rng=rng))
+            network.scores(rows.X)
+        for n_inputs in (2, 2**16 + 1):  # permutations of 16 and of 32 bits
+            rpp_permutation(n_inputs, 1, 1, 0)

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from ldlrpp.kernels import memory
 
 
@@ -26,10 +28,14 @@ class Workspace:
 
         Fresh memory is cleared page by page by the system when it is first written to.
         """
-        size = math.prod(shape)
-        if name not in self._arrays or self._arrays[name].size < size:
-            self._arrays[name] = memory.empty(size, dtype)
-        return self._arrays[name][:size].reshape(shape)
+        size, key = math.prod(shape), (name, np.dtype(dtype))
+        if key not in self._arrays or self._arrays[key].size < size:
+            self._arrays[key] = memory.empty(size, dtype)
+        return self._arrays[key][:size].reshape(shape)
+
+    def has(self, name):
+        """Whether there is a result of `once`."""
+        return name in self._values
 
     def once(self, name, make):
         """The result of the first call of ``make``."""
