@@ -179,10 +179,11 @@ RPP = {
         "auto",
         ("auto", "seeded", "stored"),
         "What becomes of permutations between batches. 'auto' keeps them for the time of a fit (two bytes for every "
-        "wide weight), and the wide weights for that of a prediction, up to 256 MiB for all layers together, and "
-        "computes beyond that; 'seeded' computes whenever they are used. Results are the same, to the last bit, and a "
-        "saved model has seeds alone. 'stored' makes permutations a part of the model: one array for all layers of a "
-        "shape, which then have the same permutations.",
+        "wide weight, four above 65,536 inputs), and the wide weights for that of a prediction, up to 256 MiB for "
+        "all layers of a fit or prediction together, and computes beyond that; 'seeded' computes whenever they are "
+        "used. Results are the same, to the last bit, and a saved model has seeds alone. 'stored' makes "
+        "permutations a part of the model: one array for all layers of a shape, which then have the same "
+        "permutations.",
     ),
     "share_columns": _of(
         False, ["boolean"], "bool",
