@@ -173,7 +173,9 @@ def maximum(typingctx, a, b):
     """The larger of each pair of lanes; NaN where ``a`` is NaN."""
 
     def codegen(context, builder, signature, args):
-        return builder.select(builder.fcmp_unordered(">", *args), *args)
+        # in this form it is one instruction of x86; a comparison would compete with shuffles for a port
+        a, b = args
+        return builder.select(builder.fcmp_ordered(">", b, a), b, a)
 
     return a(a, b), codegen
 
