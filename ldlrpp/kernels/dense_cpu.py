@@ -42,19 +42,9 @@ def _forward_part(x, weights, bias, address, n_inputs, n_outputs, first, last, s
 def _forward(x, weights, bias, address, n_inputs, n_outputs, parts, relu, out):
     for i in prange(len(parts)):
         _forward_part(
-            x,
-            weights,
-            bias,
-            address,
-            n_inputs,
-            n_outputs,
-            parts[i, 0],
-            parts[i, 1],
-            parts[i, 2],
-            parts[i, 3],
-            relu,
-            out,
-        )
+            x, weights, bias, address, n_inputs, n_outputs,
+            parts[i, 0], parts[i, 1], parts[i, 2], parts[i, 3], relu, out,
+        )  # fmt: skip
 
 
 @helper

@@ -184,8 +184,8 @@ def _backward_top(passes, x, weights, grad_x, grad_weights, width, first, batch,
         line = task * lines
         n_blocks = width // block
         top_backward(
-            passes, x, grad_x, first * width, weights, grad_weights, line, lines, n_blocks, batch, chunk, width, first
-            == 0,
+            passes, x, grad_x, first * width, weights, grad_weights, line, lines, n_blocks, batch, chunk, width,
+            first == 0,
         )  # fmt: skip
 
 

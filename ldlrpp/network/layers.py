@@ -212,18 +212,9 @@ class RPP(_Layer):
             permutations, weights = self._permutations(x, workspace), self._weights(x, workspace)
         hidden_t, seed, share = self._columns()
         rpp_cpu.forward(
-            x,
-            hidden_t,
-            seed,
-            permutations,
-            share,
-            self.parameters["bias"],
-            relu,
-            weights,
-            is_filled,
-            workspace.empty,
+            x, hidden_t, seed, permutations, share, self.parameters["bias"], relu, weights, is_filled, workspace.empty,
             out,
-        )
+        )  # fmt: skip
 
     def backward(self, grad_y, x, gradients, grad_x, workspace):
         wanted = grad_x is not None
