@@ -26,8 +26,9 @@ from ldlrpp.kernels.threads import kernel_threads
 from ldlrpp.network import SGD, Adam, Average, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
 _logger = logging.getLogger("ldlrpp")
-# The largest decay of averaged weights that ``average=True`` means.
-_AVERAGE = 0.998
+# What ``average=True`` means: the largest decay of averaged weights, and how many epochs they reach back at most. (Three
+# calls of partial_fit: examples/stream.py then follows a change of the rule as soon as without averages.)
+_AVERAGE = 0.998, 3
 # Parameters that are built into a network: they must stay where one is trained further.
 _STRUCTURE = ("activation", "loss", "huber_delta", *LDL, *RPP)
 
@@ -332,7 +333,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         return Schedule(self.learning_rate, self.learning_rate_init, power_t=self.power_t, n_epochs=self.max_iter)
 
     def _make_average(self):
-        return Average({True: _AVERAGE, False: 0.0}.get(self.average, self.average))
+        return Average(*{True: _AVERAGE, False: (0.0,)}.get(self.average, (self.average,)))
 
     def _epochs(self, data):
         batch_size = min(200, len(data)) if self.batch_size == "auto" else self.batch_size

@@ -73,8 +73,9 @@ NETWORK = {
     "average": _of(
         True, ["boolean", _real(0, 1, "neither")], "bool or float",
         "Whether predictions, and all else but training itself, use the average of the weights over the steps of "
-        "training, see `ldlrpp.network.Average`; a float is its largest decay, which True sets to 0.998: the average "
-        "then reaches back some 500 steps. Training, `partial_fit` and ``warm_start`` go on from the weights "
+        "training, see `ldlrpp.network.Average`. With True it reaches back some 500 steps (its largest decay is 0.998) "
+        "or three epochs, calls of `partial_fit` counted as such, whichever is less; a float is the largest decay "
+        "itself, for any number of epochs. Training, `partial_fit` and ``warm_start`` go on from the weights "
         "themselves. 'lbfgs' has none.",
     ),
     "power_t": _of(0.5, [_real(0)], "float", "Exponent of 'invscaling'."),
