@@ -26,8 +26,8 @@ from ldlrpp.kernels.threads import kernel_threads
 from ldlrpp.network import SGD, Adam, Average, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
 _logger = logging.getLogger("ldlrpp")
-# What ``average=True`` means: the largest decay of averaged weights, and how many epochs they reach back at most. (Three
-# calls of partial_fit: examples/stream.py then follows a change of the rule as soon as without averages.)
+# What ``average=True`` means: the largest decay of averaged weights, and how many epochs they reach back at most. (With
+# three calls of partial_fit examples/stream.py follows a change of the rule as soon as without averages.)
 _AVERAGE = 0.998, 3
 # Parameters that are built into a network: they must stay where one is trained further.
 _STRUCTURE = ("activation", "loss", "huber_delta", *LDL, *RPP)
