@@ -17,7 +17,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
-from ldlrpp import LDLClassifier, LDLRegressor, LossCurveDisplay, RPPClassifier, RPPRegressor, kernels
+from ldlrpp import LDLClassifier, LDLRegressor, LDLTransformer, LossCurveDisplay, RPPClassifier, RPPRegressor, kernels
 from ldlrpp.kernels import rpp_cpu
 from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs, fit_lbfgs
 
@@ -283,6 +283,38 @@ def test_widths_in_all_their_forms(sizes, digits):
 
 
 @unconverged
+@pytest.mark.parametrize("names", [["hadamard", "orthogonal"], np.array(["hadamard", "orthogonal"])])
+def test_a_start_of_its_own_for_every_layer(names, digits):
+    X, _, y, _ = digits
+    model = clone(LDLClassifier((64, 64), init=names, max_iter=1, learning_rate_init=1e-30, random_state=0))
+    assert list(model.get_params()["init"]) == ["hadamard", "orthogonal"]
+    first, second = (layer.parameters["weights"] for layer in model.fit(X, y).network_.layers[:2])
+    np.testing.assert_allclose(abs(first), np.sqrt(0.5), rtol=1e-6)
+    assert abs(second).std() > 0.2
+    for all_layers in ("hadamard", ["hadamard"] * 2):
+        model.set_params(init=all_layers).fit(X, y)
+        for i in range(2):
+            np.testing.assert_allclose(abs(model.layer_weights(i)["weights"]), np.sqrt(0.5), rtol=1e-6)
+
+
+@unconverged
+def test_the_starts_of_a_network_stay(digits):
+    X, _, y, _ = digits
+    for model in (
+        LDLClassifier((16, 16), init=["hadamard", "normal"], warm_start=True, max_iter=1),
+        LDLTransformer((16, 16), init=np.array(["hadamard", "normal"]), warm_start=True, max_iter=1),
+    ):
+        model.fit(X, y)
+        first = model.layer_weights(0)["weights"]
+        model.set_params(init=("hadamard", "normal")).fit(X, y)
+        assert (model.layer_weights(0)["weights"] != first).any()
+        names = model.get_params()["init"]
+        with pytest.raises(ValueError, match=r"init must stay \('hadamard', 'normal'\), .* got \('normal', 'normal'\)"):
+            model.set_params(init=["normal", "normal"]).fit(X, y)
+        assert model.set_params(init=names).fit(X, y).init == ("hadamard", "normal")
+
+
+@unconverged
 def test_options_of_the_layers_reach_them(digits):
     X, _, y, _ = digits
     normal = LDLClassifier(100, init="normal", input_expansion="pad", max_iter=1).fit(X, y)
@@ -409,6 +441,12 @@ def test_the_scale_of_rpp_gradients(digits):
         (LDLClassifier((10.5,)), r"hidden_layer_sizes must be integers of 1 or more, got \(10\.5,\)"),
         (LDLClassifier(activation="gelu"), "The 'activation' parameter of LDLClassifier must be"),
         (LDLRegressor(init="zeros"), "The 'init' parameter of LDLRegressor must be"),
+        (
+            LDLRegressor((16, 16), init=["hadamard"]),
+            r"init must be .* one for each of the 2 hidden layers, got \['hadamard'\]",
+        ),
+        (LDLClassifier((16, 16), init=("normal", "zeros")), r"init must be .*, got \('normal', 'zeros'\)"),
+        (LDLClassifier(16, init=[None]), r"init must be one of 'orthogonal', .*, got \[None\]"),
         (RPPRegressor(bias=True), "The 'bias' parameter of RPPRegressor must be"),
         (RPPRegressor(permutation=None), "The 'permutation' parameter of RPPRegressor must be"),
         (RPPRegressor(share_columns="all"), "The 'share_columns' parameter of RPPRegressor must be"),

@@ -72,7 +72,9 @@ class LDLClassifier(_NetworkClassifier):
         self,
         hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer] = (1024,),
         *,
-        init: Literal["orthogonal", "normal"] = "orthogonal",
+        init: Literal["orthogonal", "normal", "hadamard"]
+        | Sequence[Literal["orthogonal", "normal", "hadamard"]]
+        | NDArray[np.str_] = "orthogonal",
         input_expansion: Literal["repeat", "pad"] = "repeat",
         activation: Literal["relu", "tanh", "logistic", "identity"] = "relu",
         solver: Literal["adam", "adamw", "sgd", "lbfgs"] = "adam",
@@ -114,7 +116,9 @@ class LDLRegressor(_NetworkRegressor):
         self,
         hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer] = (1024,),
         *,
-        init: Literal["orthogonal", "normal"] = "orthogonal",
+        init: Literal["orthogonal", "normal", "hadamard"]
+        | Sequence[Literal["orthogonal", "normal", "hadamard"]]
+        | NDArray[np.str_] = "orthogonal",
         input_expansion: Literal["repeat", "pad"] = "repeat",
         activation: Literal["relu", "tanh", "logistic", "identity"] = "relu",
         solver: Literal["adam", "adamw", "sgd", "lbfgs"] = "adam",
@@ -164,7 +168,9 @@ class LDLTransformer(_NetworkTransformer):
         self,
         hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer] = (1024,),
         *,
-        init: Literal["orthogonal", "normal"] = "orthogonal",
+        init: Literal["orthogonal", "normal", "hadamard"]
+        | Sequence[Literal["orthogonal", "normal", "hadamard"]]
+        | NDArray[np.str_] = "orthogonal",
         input_expansion: Literal["repeat", "pad"] = "repeat",
         task: Literal["auto", "classification", "regression", "reconstruction"] = "auto",
         activation: Literal["relu", "tanh", "logistic", "identity"] = "relu",

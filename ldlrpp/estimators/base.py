@@ -202,7 +202,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
                 "solver='lbfgs' has no steps for dropout and max_grad_norm to act on; they must be 0 and None"
             )
         # what is compared, and what is shown
-        structure = {name: (getattr(self, name),) * 2 for name in _STRUCTURE if hasattr(self, name)}
+        structure = {name: (_fixed(getattr(self, name)),) * 2 for name in _STRUCTURE if hasattr(self, name)}
         structure[self._layers_parameter] = described, copy.deepcopy(getattr(self, self._layers_parameter))
         if not reset:
             for name, (value, shown) in self._structure.items():
@@ -495,6 +495,11 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
 def _check_not_all_zero(weights, message):
     if weights is not None and not weights.any():
         raise ValueError(f"{message}, got {len(weights)} zeros")
+
+
+def _fixed(value):
+    """A parameter as what nobody changes in place: a sequence, one value for each layer, as a tuple."""
+    return tuple(np.asarray(value).tolist()) if np.iterable(value) and not isinstance(value, str) else value
 
 
 def _same(a, b):

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from ldlrpp.estimators.inspection import Seeds
 from ldlrpp.estimators.parameters import LAYERS
 from ldlrpp.kernels import rpp_cpu
+from ldlrpp.kernels.ldl import INITS
 from ldlrpp.kernels.threads import one_kernel
 from ldlrpp.network import LDL, RPP, Dense
 
@@ -34,6 +35,18 @@ class _UniformLayers:
 
 class LDLLayers(_UniformLayers):
     _kind = "ldl"
+
+    def _described_layers(self):
+        layers = super()._described_layers()
+        init = self.init.tolist() if isinstance(self.init, np.ndarray) else self.init
+        names = [init] * len(layers) if isinstance(init, str) else list(init)
+        if len(names) != len(layers) or not all(isinstance(name, str) and name in INITS for name in names):
+            raise ValueError(
+                f"init must be one of {', '.join(map(repr, INITS))}, or a sequence of one for each of the "
+                f"{len(layers)} hidden layers, got {self.init!r}"
+            )
+        described = zip(layers, names, strict=True)
+        return [(kind, width, {**options, "init": name}) for (kind, width, options), name in described]
 
 
 class RPPLayers(Seeds, _UniformLayers):

@@ -3,12 +3,13 @@
 import inspect
 import linecache
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from ldlrpp.kernels.ldl import INITS
 from ldlrpp.network import SCHEDULES
 
 
@@ -158,8 +159,13 @@ TRANSFORMER = {
     ),
 }  # fmt: skip
 
+_INIT, _INIT_TYPE = _choice(*INITS)
+
 LDL = {
-    "init": _one_of("orthogonal", ("orthogonal", "normal"), "Initial weights, see `ldlrpp.kernels.ldl_init`."),
+    "init": _of(
+        "orthogonal", [_INIT, "array-like"], f"{_INIT_TYPE} or array-like of these",
+        "Initial weights, see `ldlrpp.kernels.ldl_init`: a name for all hidden layers, or one for each.",
+    ),
     "input_expansion": _one_of(
         "repeat",
         ("repeat", "pad"),
@@ -206,7 +212,7 @@ RPP = {
 }  # fmt: skip
 
 #: What can be said of a hidden layer, by its kind.
-LAYERS = {"ldl": LDL, "rpp": RPP, "dense": {}}
+LAYERS = {"ldl": {**LDL, "init": replace(LDL["init"], constraints=[_INIT])}, "rpp": RPP, "dense": {}}
 
 LDL_WIDTHS = {
     "hidden_layer_sizes": _of(
