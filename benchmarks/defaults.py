@@ -49,6 +49,8 @@ KINDS = {
         {
             **{f"learning_rate='{kind}'": {"learning_rate": kind} for kind in ("cosine", "onecycle")},
             "init='normal'": {"init": "normal"},
+            "init='hadamard'": {"init": "hadamard"},
+            "init='hadamard', the first layer": {"init": ("hadamard", "orthogonal")},
             "input_expansion='pad'": {"input_expansion": "pad"},
             "1 layer": {"hidden_layer_sizes": LDL_WIDTHS[:1]},
             "3 layers": {"hidden_layer_sizes": LDL_WIDTHS[:1] * 3},
