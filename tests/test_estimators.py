@@ -206,7 +206,9 @@ def test_counts_of_parameters(digits):
 
 
 @unconverged
-@pytest.mark.parametrize("options", [{}, {"share_columns": True, "bias": "shared", "n_permutations": 7}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"share_columns": True, "signs": False, "bias": "shared", "n_permutations": 7}], ids=str
+)
 @pytest.mark.parametrize("width", [1, 2, 13, 64, 99, 101])
 def test_rpp_of_any_width(width, options, digits):
     X, X_test, y, _ = digits
@@ -218,8 +220,8 @@ def test_rpp_of_any_width(width, options, digits):
     matrix, bias = seeded.to_dense(0)
     layer = seeded.network_.layers[0]
     assert matrix.shape == (64, width)
-    hidden, shared = layer.parameters["hidden"], {"share_columns": layer.share_columns}
-    wide = kernels.rpp_expand(hidden, layer.n_permutations, seeded.seeds_[0], width=width, **shared)
+    hidden, how = layer.parameters["hidden"], {"share_columns": layer.share_columns, "signs": layer.signs}
+    wide = kernels.rpp_expand(hidden, layer.n_permutations, seeded.seeds_[0], width=width, **how)
     np.testing.assert_allclose(matrix, wide, atol=1e-5)
     np.testing.assert_array_equal(bias, np.resize(layer.parameters["bias"], width))
     for model in (stored, pickle.loads(pickle.dumps(seeded)), pickle.loads(pickle.dumps(stored))):
@@ -324,6 +326,8 @@ def test_options_of_the_layers_reach_them(digits):
     assert np.abs(rotation[0, 0] ** 2 + rotation[1, 0] ** 2 - 1).max() > 0.1
     rpp = RPPClassifier((100,), n_permutations=5, max_iter=1).fit(X, y)
     assert rpp.network_.layers[0].parameters["hidden"].shape == (64, 20)
+    assert rpp.network_.layers[0].signs
+    assert not RPPClassifier((100,), signs=False, max_iter=1).fit(X, y).network_.layers[0].signs
     assert (
         RPPClassifier((100,), max_iter=1, random_state=1).fit(X, y).network_.layers[0].seed
         != rpp.network_.layers[0].seed
@@ -334,9 +338,9 @@ def test_options_of_the_layers_reach_them(digits):
 def test_stored_permutations_are_those_of_the_seeds_and_shared_by_shape(digits):
     X, X_test, y, _ = digits
     options = {"n_permutations": 10, "max_iter": 2, "random_state": 0}
-    for share_columns in (False, True):
+    for share_columns, signs in ((False, True), (False, False), (True, True)):
         seeded, stored = (
-            RPPClassifier((100,), permutation=p, share_columns=share_columns, **options).fit(X, y)
+            RPPClassifier((100,), permutation=p, share_columns=share_columns, signs=signs, **options).fit(X, y)
             for p in ("seeded", "stored")
         )
         np.testing.assert_array_equal(seeded.predict_proba(X_test), stored.predict_proba(X_test))
@@ -344,6 +348,7 @@ def test_stored_permutations_are_those_of_the_seeds_and_shared_by_shape(digits):
         rows = stored.network_.layers[0].stored
         assert rows.dtype == np.uint16
         assert rows.shape == (10 if share_columns else 100, 64)
+        assert (rows >= 2**15).any() == signs
     model = RPPClassifier((100, 100, 100), permutation="stored", **options).fit(X, y)
     for layers in (model.network_.layers, pickle.loads(pickle.dumps(model)).network_.layers):
         assert layers[1].stored is layers[2].stored
@@ -353,7 +358,7 @@ def test_stored_permutations_are_those_of_the_seeds_and_shared_by_shape(digits):
 
 RPP_OPTIONS = [
     {},
-    {"share_columns": True, "bias": "shared"},
+    {"share_columns": True, "signs": False, "bias": "shared"},
     {"solver": "lbfgs", "bias": "none"},
     {"early_stopping": True, "grad_scale": "mean"},
 ]

@@ -126,7 +126,7 @@ def test_the_seed_of_the_permutations(digits):
         for name, array in drawn.layer_weights(layer).items():
             np.testing.assert_allclose(given.layer_weights(layer)[name], array, atol=1e-20)  # steps of 1e-30
     matrix, _ = given.to_dense(0)
-    wide = kernels.rpp_expand(given.layer_weights(0)["hidden"], 10, given.seeds_[0])
+    wide = kernels.rpp_expand(given.layer_weights(0)["hidden"], 10, given.seeds_[0], signs=True)
     np.testing.assert_allclose(matrix, wide, atol=1e-6)
     again = clone(drawn).set_params(seed=drawn.seeds_[0], permutation="stored").fit(X, y)
     assert again.seeds_ == [drawn.seeds_[0]] * 2

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import operator
 import sys
 import warnings
 from abc import ABC, abstractmethod
@@ -19,7 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, chec
 
 from ldlrpp.estimators.display import DocumentationLink
 from ldlrpp.estimators.inspection import Inspection
-from ldlrpp.estimators.layers import build
+from ldlrpp.estimators.layers import build, same_layers
 from ldlrpp.estimators.parameters import LDL, RPP
 from ldlrpp.estimators.undo import Diverged, all_or_nothing
 from ldlrpp.kernels.threads import kernel_threads
@@ -206,7 +207,8 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         structure[self._layers_parameter] = described, copy.deepcopy(getattr(self, self._layers_parameter))
         if not reset:
             for name, (value, shown) in self._structure.items():
-                if structure[name][0] != value:
+                same = same_layers if name == self._layers_parameter else operator.eq
+                if not same(value, structure[name][0]):
                     raise ValueError(f"{name} must stay {shown!r}, what the network has, got {structure[name][1]!r}")
         X, y, sample_weight = self._samples(X, y, sample_weight, reset)
         targets = self._targets(y, reset, classes)

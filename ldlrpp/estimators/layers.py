@@ -51,6 +51,8 @@ class LDLLayers(_UniformLayers):
 
 class RPPLayers(Seeds, _UniformLayers):
     _kind = "rpp"
+    # of estimators saved before there were any
+    signs = False
 
 
 class MixedLayers(Seeds):
@@ -82,6 +84,13 @@ class MixedLayers(Seeds):
         return kind, int(width), {**defaults, **options}
 
 
+def same_layers(kept, described):
+    """Whether layers are those that a network has; options that are newer than the saved network are not compared."""
+    return len(kept) == len(described) and all(
+        one[:2] == other[:2] and one[2].items() <= other[2].items() for one, other in zip(kept, described, strict=True)
+    )
+
+
 def build(described, n_inputs, *, activation, rng, dtype):
     """The layers of `ldlrpp.network` that are described, with initial parameters."""
     common = {"activation": activation, "rng": rng, "dtype": dtype}
@@ -99,11 +108,12 @@ def build(described, n_inputs, *, activation, rng, dtype):
 
 
 def _rpp(
-    m, width, stored_by_shape, budget, *, n_permutations, seed, permutation, share_columns, grad_scale, rng, **others
-):
+    m, width, stored_by_shape, budget, *, n_permutations, seed, permutation, share_columns, signs, grad_scale, rng,
+    **others,
+):  # fmt: skip
     """A layer of RPP; ``stored_by_shape`` holds stored permutations and their seeds, by what they are for."""
     drawn, rows = rng.integers(2**64, dtype=np.uint64), None
-    key = m, width, n_permutations, share_columns, seed
+    key = m, width, n_permutations, share_columns, signs, seed
     seed = drawn if seed is None else seed
     n_columns = -(-width // n_permutations)
     # of a column: n_permutations, or fewer where the last head is cut
@@ -111,7 +121,8 @@ def _rpp(
     if permutation == "stored":
         if key not in stored_by_shape:
             with one_kernel():
-                stored_by_shape[key] = seed, rpp_cpu.permutations(m, n_columns, width, np.uint64(seed), share_columns)
+                stored = rpp_cpu.permutations(m, n_columns, width, np.uint64(seed), share_columns, signs)
+            stored_by_shape[key] = seed, stored
         seed, rows = stored_by_shape[key]
     return RPP(
         m,
@@ -119,6 +130,7 @@ def _rpp(
         n_permutations=n_permutations,
         seed=seed,
         share_columns=share_columns,
+        signs=signs,
         stored=rows,
         grad_scale={"sum": 1.0, "sqrt": 1 / np.sqrt(copies), "mean": 1 / copies}[grad_scale],
         budget=0 if permutation == "seeded" else budget,

@@ -193,7 +193,8 @@ RPP = {
         "auto",
         ("auto", "seeded", "stored"),
         "What becomes of permutations between batches. 'auto' keeps them for the time of a fit (two bytes for every "
-        "wide weight, four above 65,536 inputs), and the wide weights for that of a prediction, up to 256 MiB for "
+        "wide weight, four above 32,768 inputs, or 65,536 without ``signs``), and the wide weights for that of a "
+        "prediction, up to 256 MiB for "
         "all layers of a fit or prediction together, and computes beyond that; 'seeded' computes whenever they are "
         "used. Results are the same, to the last bit, and a saved model has seeds alone. 'stored' makes "
         "permutations a part of the model: one array for all layers of a shape, which then have the same "
@@ -202,6 +203,11 @@ RPP = {
     "share_columns": _of(
         False, ["boolean"], "bool",
         "Whether all columns that are seen together share one permutation, see `ldlrpp.kernels.rpp_forward`.",
+    ),
+    "signs": _of(
+        True, ["boolean"], "bool",
+        "Whether every copy of a weight has a sign, ±1 from the seed as the permutations are, see "
+        "`ldlrpp.kernels.rpp_forward`. False is the layer as it was first written down.",
     ),
     "grad_scale": _one_of(
         "sum",

@@ -220,3 +220,5 @@ class RPPTransformer(Seeds, NetworkTransformer):
     """
 
     _classifier, _regressor = RPPClassifier, RPPRegressor
+    # of transformers saved before there were any
+    signs = False
