@@ -72,7 +72,7 @@ COMPARED = {
     ),
     "RPP rates": (
         *RPP_NETWORK,
-        _grid(*itertools.product((0.001, 0.002, 0.004), (False, 0.998)), (0.002, 0.99)),
+        _grid((0.001, False), (0.001, 0.998), (0.002, 0.998), (0.004, 0.998), (0.002, 0.99)),
         10_000,
     ),
     "RPP others": (

@@ -131,6 +131,16 @@ NETWORK = {
     "device": _one_of("cpu", ("cpu", "cuda", "auto"), "Where kernels run: only 'cpu' is there, which 'auto' takes."),
 }  # fmt: skip
 
+
+def _at_rate(rate):
+    """`NETWORK` with another default of the learning rate."""
+    parameter = NETWORK["learning_rate_init"]
+    return {**NETWORK, "learning_rate_init": replace(parameter, default=rate, type=f"float, default={rate}")}
+
+
+#: Of networks of one kind: benchmarks/RESULTS.md has the tables that say so.
+LDL_NETWORK, RPP_NETWORK = _at_rate(0.004), _at_rate(0.002)
+
 CLASSIFIER = {
     "class_weight": Parameter(
         None, [dict, list, StrOptions({"balanced"}), None], "dict, 'balanced', list of dict or None, default=None",
