@@ -361,6 +361,33 @@ def test_dropout_and_gradient_norm_reach_training(digits):
     np.testing.assert_allclose(short.network_.flat, start.network_.flat, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["ten classes", "two classes", "several labels"])
+def test_label_smoothing(kind, digits):
+    X, X_test, y, y_test = digits
+    if kind != "ten classes":
+        y, y_test = y % 2, y_test % 2
+    if kind == "several labels":
+        y, y_test = (np.column_stack([labels, 1 - labels, labels]) for labels in (y, y_test))
+    options = {"label_smoothing": 0.3, "alpha": 0, "learning_rate_init": 1e-30, "max_iter": 1, **SMALL}
+    model = LDLClassifier(**options).fit(X, y, X_val=X_test, y_val=y_test)
+    plain = clone(model).set_params(label_smoothing=0.0).fit(X, y, X_val=X_test, y_val=y_test)
+    # nothing is learned yet: the losses are those of the same probabilities
+    p = model.predict_proba(X).astype(np.float64)
+    right = np.eye(10)[y] if kind == "ten classes" else np.eye(2)[y]
+    if kind == "several labels":
+        p, right = np.stack([1 - p, p], axis=2), np.eye(2)[y]
+    soft = 0.7 * right + 0.3 / right.shape[-1]
+    cross_entropies = -(soft * np.log(p)).sum(axis=-1).reshape(len(y), -1).sum(axis=1)
+    assert model.loss_ == pytest.approx(cross_entropies.mean(), rel=1e-4)
+    assert abs(model.loss_ - plain.loss_) > 1e-3
+    assert model.validation_loss_curve_ == plain.validation_loss_curve_
+    # and it softens what is predicted
+    trained, sure = (clone(one).set_params(learning_rate_init=0.01, max_iter=30).fit(X, y) for one in (model, plain))
+    assert np.abs(trained.predict_proba(X) - 0.5).mean() < np.abs(sure.predict_proba(X) - 0.5).mean()
+    stepped = clone(trained).set_params(max_iter=1).partial_fit(X, y, classes=np.unique(y))
+    np.testing.assert_array_equal(stepped.network_.flat, clone(stepped).fit(X, y).network_.flat)
+
+
 @pytest.mark.parametrize("estimator", CLASSIFIERS)
 def test_log_probabilities(estimator, digits):
     X, X_test, y, _ = digits

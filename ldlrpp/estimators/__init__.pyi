@@ -104,6 +104,7 @@ class LDLClassifier(_NetworkClassifier):
         n_iter_no_change: float = 10,
         n_jobs: int | None = None,
         device: Literal["cpu", "cuda", "auto"] = "cpu",
+        label_smoothing: float = 0.0,
         class_weight: _Weights | Literal["balanced"] | list[_Weights] | None = None,
     ) -> None: ...
 
@@ -255,6 +256,7 @@ class MixedClassifier(_NetworkClassifier):
         n_iter_no_change: float = 10,
         n_jobs: int | None = None,
         device: Literal["cpu", "cuda", "auto"] = "cpu",
+        label_smoothing: float = 0.0,
         class_weight: _Weights | Literal["balanced"] | list[_Weights] | None = None,
     ) -> None: ...
 
@@ -338,6 +340,7 @@ class RPPClassifier(_NetworkClassifier):
         n_iter_no_change: float = 10,
         n_jobs: int | None = None,
         device: Literal["cpu", "cuda", "auto"] = "cpu",
+        label_smoothing: float = 0.0,
         class_weight: _Weights | Literal["balanced"] | list[_Weights] | None = None,
     ) -> None: ...
 

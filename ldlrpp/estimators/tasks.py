@@ -21,6 +21,8 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
     """
 
     _y_numeric = False
+    # of models that were saved before there was any
+    label_smoothing = 0.0
 
     def _targets(self, y, reset, classes):
         if issparse(y):
@@ -60,6 +62,13 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
             by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=np.ravel(y))
             weights = by_class[np.searchsorted(self.classes_, np.ravel(y))]
         return weights if sample_weight is None else weights * sample_weight
+
+    def _softened(self, targets):
+        if not self.label_smoothing:
+            return targets
+        n_answers = targets.shape[1] if isinstance(self._loss, Softmax) else 2
+        smoothing = targets.dtype.type(self.label_smoothing)
+        return (1 - smoothing) * targets + smoothing / n_answers
 
     def _score(self, scores, y, sample_weight):
         y = y if self._multilabel else np.ravel(y)
