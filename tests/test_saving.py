@@ -62,8 +62,8 @@ def without_signs(model):
     model = copy.deepcopy(model)
     for layer in model.network_.layers[:-1]:
         del layer.signs
-    for described in model._structure[model._layers_parameter][0]:
-        del described[2]["signs"]
+    for _, _, options in model._structure[model._layers_parameter][0]:
+        options.pop("signs", None)  # one dict may serve all layers
     if isinstance(model, RPPClassifier):
         del model.signs, model._parameters["signs"], model._structure["signs"]
     return model

@@ -51,37 +51,37 @@ _PERMUTATIONS = 8
 # Bodies of parallel loops are functions of their own: Numba compiles them in half of the time.
 
 
-# Signs are a pass of their own, which LLVM makes one of vectors: beside scattered loads they took longer.
+@helper
+def _gather(source, order, out):
+    for i in range(len(source)):
+        out[i] = source[order[i]]
+
+
+@helper
+def _gather_signed(source, order, out):
+    for i in range(len(source)):
+        out[i] = source[number(order[i])]
+    _sign(out, order)
+
+
+@helper
+def _scatter(values, order, total):
+    for i in range(len(total)):
+        total[order[i]] += values[i]
+
+
+@helper
+def _scatter_signed(values, order, total):
+    _sign(values, order)
+    for i in range(len(total)):
+        total[number(order[i])] += values[i]
 
 
 @helper
 def _sign(values, order):
-    """Negate the values whose entries of order have the sign −1."""
+    """Negate values by the signs of order: a pass of its own, which is one of vectors (0.1 ns an entry less)."""
     for i in range(len(values)):
         values[i] = signed(values[i], order[i])
-
-
-@helper
-def _gather(source, order, signs, out):
-    if signs:
-        for i in range(len(source)):
-            out[i] = source[number(order[i])]
-        _sign(out, order)
-    else:
-        for i in range(len(source)):
-            out[i] = source[order[i]]
-
-
-@helper
-def _scatter(values, order, signs, total):
-    """The transpose of `_gather`, added to total; values are overwritten."""
-    if signs:
-        _sign(values, order)
-        for i in range(len(total)):
-            total[number(order[i])] += values[i]
-    else:
-        for i in range(len(total)):
-            total[order[i]] += values[i]
 
 
 @helper
@@ -89,8 +89,11 @@ def _generate(hidden_t, order, start, stop, first_row, shared, signs, tile):
     """Write the weights of outputs ``start`` to ``stop`` into tile (flat)."""
     n, m = hidden_t.shape
     for c in range(start, stop):
-        row = order[(c // n if shared else c) - first_row]
-        _gather(hidden_t[c % n], row, signs, tile[(c - start) * m : (c - start + 1) * m])
+        row, out = order[(c // n if shared else c) - first_row], tile[(c - start) * m : (c - start + 1) * m]
+        if signs:
+            _gather_signed(hidden_t[c % n], row, out)
+        else:
+            _gather(hidden_t[c % n], row, out)
 
 
 @njit(parallel=True, cache=True)
@@ -155,7 +158,10 @@ def _backward_block(
         row = order[(c // n if shared else c) - first_row]
         product, total = products[(c - start) * m : (c - start + 1) * m], sums[(c - start) % len(sums)]
         # forward: weights[c, i] = ±hidden_t[c % n, row[i]]
-        _scatter(product, row, signs, total)
+        if signs:
+            _scatter_signed(product, row, total)
+        else:
+            _scatter(product, row, total)
     if len(grad_bias):
         for c in range(start, stop):
             grad_bias[c] = 0
