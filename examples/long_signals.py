@@ -180,9 +180,7 @@ def draw(results, n_samples, path):
     colors = dict(zip(names, COLORS, strict=False))
     for ax, (kind, curves) in zip(axes[0], results.items(), strict=True):
         for name, curve in curves.items():
-            style = (
-                {"marker": "D", "linestyle": ""} if len(curve) == 1 else {"linewidth": 3 - 1.5 * ("LDL" not in name)}
-            )
+            style = {"marker": "D", "linestyle": ""} if len(curve) == 1 else {"linewidth": 3 if "LDL" in name else 1.5}
             ax.plot(*curve.T, color=colors[name], label=name, **style)
         ax.axhline(1 / N_CLASSES, color="#999999", linewidth=1, linestyle=":")
         ax.set(xscale="log", xlabel="seconds of training", title=kind, ylim=(0, 1.03))
