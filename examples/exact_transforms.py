@@ -6,12 +6,12 @@ P and r, that of the rows P·2^b … P·2^b + 2^b − 1 and the columns r, r + 2
 values of these parts leave is a bound: no weights do better. And a matrix whose parts all have rank one is a butterfly,
 whose weights follow from singular vectors, a stage at a time (Le, Zheng, Riccietti and Gribonval, "Butterfly
 factorization with error guarantees", arXiv 2411.04506). The table has the bound, the error of the weights built so, and
-what gradient descent reaches that sees examples alone: the best of some attempts, with one butterfly and with two in a
-row.
+what gradient descent reaches that sees examples alone, the best of some attempts: one butterfly, two in a row, and two
+that start as Walsh-Hadamard transforms.
 
 Errors are relative, in the Frobenius norm: 0 is exact, 1 is what zeros would do.
 
-Usage: python examples/exact_transforms.py [--width 64] [--steps 1500] [--restarts 3]
+Usage: python examples/exact_transforms.py [--width 64] [--steps 1000] [--restarts 3]
 """
 
 import argparse
@@ -24,6 +24,8 @@ from scipy.linalg import circulant, dft, hadamard
 from scipy.stats import ortho_group
 
 from ldlrpp import kernels
+
+STARTS = {"n_layers": 1}, {"n_layers": 2}, {"n_layers": 2, "init": "hadamard"}
 
 
 def reversed_bits(n):
@@ -101,29 +103,29 @@ def error(layers, matrix):
     return np.linalg.norm(product.T - matrix) / np.linalg.norm(matrix)
 
 
-def learned(matrix, n_layers, options):
+def learned(matrix, options, **start):
     """The relative error of the best of some attempts."""
     matrix = (matrix * np.sqrt(len(matrix)) / np.linalg.norm(matrix)).astype(np.float32)
-    attempts = (learn(matrix.T, options.steps, seed, n_layers=n_layers) for seed in range(options.restarts))
+    attempts = (learn(matrix.T, options.steps, seed, **start) for seed in range(options.restarts))
     return min(error(layers, matrix) for _, layers, _ in attempts)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--width", type=int, default=64, help="a power of two (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=1500, help="default: %(default)s")
+    parser.add_argument("--steps", type=int, default=1000, help="default: %(default)s")
     parser.add_argument("--restarts", type=int, default=3, help="default: %(default)s")
     options = parser.parse_args()
     n = options.width
     print(f"N = {n}: {kernels.ldl_n_parameters(n) - n:,} weights and scales a butterfly, {n * n:,} entries a matrix\n")
-    print(f"{'relative error of':<50}{'at least':>10}{'built':>10}{'learned':>10}{'two learned':>13}")
+    print(f"{'relative error of':<50}{'at least':>10}{'built':>10}{'learned':>10}{'two':>10}{'Hadamard':>10}")
     for name, matrix in transforms(n, np.random.default_rng(0)).items():
         if np.iscomplexobj(matrix):
-            found = ["wants", "complex", "weights"]
+            found = ["wants", "complex", "weights", ""]
         else:
-            found = [error([built(matrix * 1.0)], matrix), learned(matrix, 1, options), learned(matrix, 2, options)]
+            found = [error([built(matrix * 1.0)], matrix), *(learned(matrix, options, **start) for start in STARTS)]
             found = [f"{value:.1e}" for value in found]
-        print(f"{name:<50}{bound(matrix):>10.1e}{found[0]:>10}{found[1]:>10}{found[2]:>13}", flush=True)
+        print(f"{name:<50}{bound(matrix):>10.1e}" + "".join(f"{value:>10}" for value in found), flush=True)
 
 
 if __name__ == "__main__":

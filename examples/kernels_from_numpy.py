@@ -20,10 +20,10 @@ from scipy.linalg import hadamard
 from ldlrpp import kernels
 
 
-def learn(target, steps, seed=0, batch=256, learning_rate=0.02, n_layers=1):
+def learn(target, steps, seed=0, batch=256, learning_rate=0.02, n_layers=1, init="orthogonal"):
     """The layers' parameters before and after, and the mean squared error at every step."""
     rng = np.random.default_rng(seed)
-    layers = [kernels.ldl_init(len(target), random_state=rng) for _ in range(n_layers)]
+    layers = [kernels.ldl_init(len(target), init=init, random_state=rng) for _ in range(n_layers)]
     first = [[array.copy() for array in layer] for layer in layers]
     parameters = [array for layer in layers for array in layer]
     means, squares = ([np.zeros_like(array) for array in parameters] for _ in range(2))
