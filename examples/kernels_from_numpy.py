@@ -20,30 +20,35 @@ from scipy.linalg import hadamard
 from ldlrpp import kernels
 
 
-def learn(target, steps, seed=0, batch=256, learning_rate=0.02):
-    """Weights and scale of the layer before and after, and its mean squared error at every step."""
+def learn(target, steps, seed=0, batch=256, learning_rate=0.02, n_layers=1, init="orthogonal"):
+    """The layers' parameters before and after, and the mean squared error at every step."""
     rng = np.random.default_rng(seed)
-    parameters = list(kernels.ldl_init(len(target), random_state=rng))
-    first = [array.copy() for array in parameters]
+    layers = [kernels.ldl_init(len(target), init=init, random_state=rng) for _ in range(n_layers)]
+    first = [[array.copy() for array in layer] for layer in layers]
+    parameters = [array for layer in layers for array in layer]
     means, squares = ([np.zeros_like(array) for array in parameters] for _ in range(2))
     errors = []
     for step in range(1, steps + 1):
-        x = rng.standard_normal((batch, len(target)), dtype=np.float32)
-        weights, scale, bias = parameters
-        difference = kernels.ldl_forward(x, weights, scale, bias) - x @ target
+        inputs = [rng.standard_normal((batch, len(target)), dtype=np.float32)]
+        for weights, scale, bias in layers:
+            inputs.append(kernels.ldl_forward(inputs[-1], weights, scale, bias))
+        difference = inputs.pop() - inputs[0] @ target
         errors.append(float(np.mean(difference**2)))
-        _, *gradients = kernels.ldl_backward(2 / difference.size * difference, x, weights, scale)
+        gradient, gradients = 2 / difference.size * difference, []
+        for (weights, scale, _), x in zip(reversed(layers), reversed(inputs), strict=True):
+            gradient, *of_layer = kernels.ldl_backward(gradient, x, weights, scale)
+            gradients = of_layer + gradients
         rate = learning_rate * (1 + np.cos(np.pi * step / steps)) / 2
         for array, gradient, mean, square in zip(parameters, gradients, means, squares, strict=True):
             mean += 0.1 * (gradient - mean)
             square += 0.01 * (gradient**2 - square)
             array -= rate * mean / (np.sqrt(square) + 1e-8)
-    return first, parameters, errors
+    return first, layers, errors
 
 
 def draw(target, first, last, errors, path):
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.4), layout="constrained")
-    for ax, (weights, scale, _), title in zip(axes, (first, last), ("before", "after"), strict=False):
+    for ax, ((weights, scale, _),), title in zip(axes, (first, last), ("before", "after"), strict=False):
         ax.imshow(kernels.ldl_dense(weights, scale), cmap="RdBu", vmin=-0.3, vmax=0.3, interpolation="nearest")
         ax.set_title(f"the layer as a matrix, {title}")
     axes[2].imshow(target, cmap="RdBu", vmin=-0.3, vmax=0.3, interpolation="nearest")

@@ -160,6 +160,57 @@ def test_a_butterfly_learns_the_hadamard_transform(example, monkeypatch, capsys,
     assert matplotlib.image.imread(picture).shape[2] == 4
 
 
+@pytest.mark.parametrize("example", ["exact_transforms"], indirect=True)
+def test_what_is_exact_and_what_is_not(example, monkeypatch, capsys):
+    head, _, _, *lines = run(example, monkeypatch, capsys, "--width", 16, "--steps", 200, "--restarts", 1)
+    assert head == "N = 16: 144 weights and scales a butterfly, 256 entries a matrix"
+    errors = {line[:50].strip(): line[50:].split() for line in lines}
+    exact = ["Walsh-Hadamard", "shift by 5", "Haar, inputs and outputs in bit-reversed order"]
+    for name in exact:
+        at_least, built = map(float, errors.pop(name)[:2])
+        assert max(at_least, built) < 1e-12
+    assert float(errors.pop("Fourier, complex, outputs in bit-reversed order")[0]) < 1e-12
+    assert errors.pop("Fourier, complex")[1:] == ["wants", "complex", "weights"]
+    for at_least, *found in errors.values():
+        assert 0.05 < float(at_least) <= min(map(float, found[:2]))
+
+
+@pytest.mark.parametrize("example", ["exact_transforms"], indirect=True)
+@pytest.mark.parametrize("width", [2, 8, 64])
+def test_a_butterfly_is_built_from_its_matrix(example, width):
+    weights, scale, _ = example.kernels.ldl_init(width, gain=2.0, random_state=0, dtype=np.float64)
+    matrix = example.kernels.ldl_dense(weights, scale).T
+    assert example.bound(matrix) < 1e-12
+    assert example.error([example.built(matrix)], matrix) < 1e-12
+
+
+@pytest.mark.parametrize("example", ["long_signals"], indirect=True)
+def test_long_signals_in_tables_and_a_picture(example, monkeypatch, capsys, tmp_path):
+    picture = tmp_path / "picture.png"
+    monkeypatch.setattr(example, "TREES_UP_TO", 64)
+    small = ["--samples", 256, "--signals", 2000, "--epochs", 6, "--networks", "LDL", "dense 64", "MLP"]
+    lines = run(example, monkeypatch, capsys, *small, "--output", picture)
+    rows = [line for line in lines if line[36:38] == "  "]
+    accuracies = {}
+    for line in rows:
+        accuracies.setdefault(line[:36].strip(), []).append(line[36:].split()[2])
+    assert set(accuracies) == {
+        "", "LDL, Hadamard", "LDL, orthogonal", "dense 64, 64", "MLPClassifier 64, 64", "logistic regression, samples",
+        "logistic regression, log spectrum",
+    }  # fmt: skip
+    assert all(len(values) == 3 for values in accuracies.values())
+    hadamard, orthogonal, linear, expert = (
+        float(accuracies[name][0])
+        for name in ("LDL, Hadamard", "LDL, orthogonal", "logistic regression, samples",
+                     "logistic regression, log spectrum")
+    )  # fmt: skip
+    assert expert > 0.9
+    assert hadamard > orthogonal + 0.1 > 0.2
+    assert linear < 0.3
+    assert sum("boosted trees are left out" in line for line in lines) == 3
+    assert matplotlib.image.imread(picture).shape[2] == 4
+
+
 @pytest.mark.parametrize("example", ["drawings"], indirect=True)
 def test_the_drawings_of_the_readme(example, monkeypatch, capsys, tmp_path):
     run(example, monkeypatch, capsys, "--output", tmp_path)
