@@ -1,0 +1,390 @@
+"""Variants of LDL that are not in the package: python benchmarks/experiments.py --data FILE... [--only NAME...]
+
+Prototypes of what others have found to help, each against the defaults, scored as `defaults.py` scores: validation
+samples, no one's test samples. Mean ± standard deviation over the seeds of accuracy or, for diabetes, R², then seconds
+of a fit.
+"""
+
+import argparse
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from accuracy import LDL_WIDTHS, TABLES
+from defaults import splits
+from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
+from sklearn.exceptions import ConvergenceWarning
+
+from ldlrpp import LDLClassifier, LDLRegressor, warmup
+from ldlrpp.network import LDL, Adam, Dense, Network
+from ldlrpp.network.layers import _Layer
+
+# --- Targets and rates -----------------------------------------------------------------------------------------------
+
+
+class Smoothed:
+    """Label smoothing: a part of every target is shared out among the classes."""
+
+    smoothing = 0.1
+
+    def _targets(self, y, reset, classes):
+        targets = super()._targets(y, reset, classes)
+        return targets * (1 - self.smoothing) + self.smoothing / max(2, targets.shape[1])
+
+
+class RatedAdam(Adam):
+    """Adam whose step is multiplied by a factor for every parameter."""
+
+    factors = 1.0
+    averages = None
+
+    def step(self, parameters, gradients, n_decayed=0, penalty=0.0):
+        before = parameters.copy()
+        super().step(parameters, gradients, n_decayed, penalty)
+        parameters[:] = before + self.factors * (parameters - before)
+        t = self.state["n_steps"]
+        decay = np.float32(min(0.998, (1 + t) / (10 + t)))
+        self.averages = before if self.averages is None else self.averages
+        self.averages += (1 - decay) * (parameters - self.averages)
+
+
+class Averaged:
+    def _make_optimizer(self):
+        return RatedAdam(learning_rate=self.learning_rate_init, beta_2=self.beta_2)
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.network_.flat[:] = self._optimizer.averages
+        return self
+
+
+class Rated:
+    """A learning rate of their own for the butterflies' weights, so many times the others'."""
+
+    butterflies = 10
+
+    def _make_optimizer(self):
+        optimizer = super()._make_optimizer()
+        optimizer.factors = np.ones_like(self.network_.flat)
+        for layer, parts in zip(self.network_.layers, self.network_._parts(optimizer.factors), strict=True):
+            if isinstance(layer, LDL):
+                parts["weights"][...] = self.butterflies
+        return optimizer
+
+
+# --- What the butterflies' positions get -----------------------------------------------------------------------------
+
+
+class PlacedLDL(LDL):
+    """LDL whose position p gets input ``places[p]``, times ``signs[p]``; the other parameters are those of ``layer``.
+
+    With ``n_frozen`` the first stages are the identity and stay so: what is left are butterflies side by side.
+    """
+
+    def __init__(self, layer, places, signs=None, n_frozen=0):
+        vars(self).update(vars(layer))
+        self.places, self.signs, self.n_frozen = places, signs, n_frozen
+        self.parameters["weights"][:n_frozen] = [[1], [0]]
+
+    @property
+    def input_width(self):
+        return self.n_inputs
+
+    def forward(self, x, out, workspace, relu=False):
+        wide = workspace.empty("placed", (len(x), self.width), x.dtype)
+        np.take(x, self.places, axis=1, out=wide)
+        if self.signs is not None:
+            wide *= self.signs
+        super().forward(wide, out, workspace, relu)
+
+    def backward(self, grad_y, x, gradients, grad_x, workspace):
+        wide = workspace.empty("placed", (len(x), self.width), x.dtype)  # as forward left it
+        wide_grad = None if grad_x is None else np.empty_like(wide)
+        super().backward(grad_y, wide, gradients, wide_grad, workspace)
+        gradients["weights"][: self.n_frozen] = 0
+        if grad_x is not None:  # places are a permutation there
+            grad_x[:, self.places] = wide_grad
+
+
+class Rebuilt:
+    """A network whose layers are changed before its first step."""
+
+    def _make_network(self, X, n_outputs, described):
+        super()._make_network(X, n_outputs, described)
+        self.network_ = Network(self._rebuilt(*self.network_.layers), self.activation)
+        self.n_parameters_ = self.network_.n_parameters
+
+
+class Permuted(Rebuilt):
+    """Positions in another order between the LDL layers: reversed bits are the other order of strides."""
+
+    bits = True
+
+    def _rebuilt(self, first, second, head):
+        n_bits = second.width.bit_length() - 1
+        order = np.arange(second.width)
+        reversed_bits = sum((order >> i & 1) << (n_bits - 1 - i) for i in range(n_bits))
+        return [first, PlacedLDL(second, reversed_bits if self.bits else self._rng.permutation(second.width)), head]
+
+
+class Stacked(Rebuilt):
+    """A first layer of butterflies as wide as the inputs, side by side, instead of one of copies of them."""
+
+    def _rebuilt(self, first, *others):
+        narrow = 1 << (first.n_inputs - 1).bit_length()
+        places = np.arange(first.width) % narrow % first.n_inputs
+        return [PlacedLDL(first, places, n_frozen=(first.width // narrow).bit_length() - 1), *others]
+
+
+class Padded(Rebuilt):
+    """input_expansion='pad', outputs of the first layer brought to the variance of its inputs."""
+
+    def _rebuilt(self, first, *others):
+        first.parameters["scale"] *= np.sqrt(first.width / first.n_inputs)
+        return [first, *others]
+
+
+class Signed(Rebuilt):
+    """Copies of the inputs with random signs; ``hadamard`` starts the first layer as a Walsh–Hadamard transform."""
+
+    signs, hadamard = True, False
+
+    def _rebuilt(self, first, *others):
+        order = np.arange(first.width)
+        if self.hadamard:
+            for s, stage in enumerate(first.parameters["weights"]):
+                stage[...] = np.sqrt(0.5)
+                stage[0, (order & first.width >> (s + 1)) > 0] *= -1
+        signs = self._rng.choice(np.array([-1, 1], "f"), first.width) if self.signs else None
+        return [PlacedLDL(first, order % first.n_inputs, signs), *others]
+
+
+# --- Members ---------------------------------------------------------------------------------------------------------
+
+
+class Shared(_Layer):
+    """``layer`` for every member: rows of the batch are (member 0, member 1, ...)."""
+
+    def __init__(self, layer, n_members):
+        self.layer, self.parameters, self.decayed = layer, layer.parameters, layer.decayed
+        self.n_inputs, self.n_outputs = n_members * layer.n_inputs, n_members * layer.n_outputs
+        self.n_scratch = n_members * layer.n_scratch
+
+    def _rows(self, x, width):
+        return None if x is None else x.reshape(-1, width)
+
+    def forward(self, x, out, workspace, relu=False):
+        rows = self._rows(x, self.layer.n_inputs)
+        self.layer.forward(rows, self._rows(out, self.layer.n_outputs), workspace, relu)
+
+    def backward(self, grad_y, x, gradients, grad_x, workspace):
+        n, m = self.layer.n_inputs, self.layer.n_outputs
+        self.layer.backward(self._rows(grad_y, m), self._rows(x, n), gradients, self._rows(grad_x, n), workspace)
+
+
+class SharedFirst(Shared):
+    """`Shared`, every member's inputs times factors of its own, at first ±1."""
+
+    def __init__(self, layer, n_members, trainable, rng):
+        super().__init__(layer, n_members)
+        self.n_inputs, self.trainable = layer.n_inputs, trainable
+        self.names = tuple(layer.parameters)
+        factors = rng.choice(np.array([-1, 1], layer.parameters["scale"].dtype), (n_members, layer.n_inputs))
+        self.parameters = {**layer.parameters, "factors": factors}
+
+    def forward(self, x, out, workspace, relu=False):
+        self.layer.parameters = {name: self.parameters[name] for name in self.names}
+        factors = self.parameters["factors"]
+        wide = workspace.empty("members", (len(x), *factors.shape), x.dtype)
+        np.multiply(x[:, np.newaxis], factors, out=wide)
+        super().forward(wide, out, workspace, relu)
+
+    def backward(self, grad_y, x, gradients, grad_x, workspace):
+        shape = len(x), *self.parameters["factors"].shape
+        grad = workspace.empty("of members", shape, x.dtype) if self.trainable else None
+        own = {name: gradients[name] for name in self.names}
+        super().backward(grad_y, workspace.empty("members", shape, x.dtype), own, grad, workspace)
+        if self.trainable:
+            np.einsum("bmi,bi->mi", grad, x, out=gradients["factors"])
+
+
+class Heads(_Layer):
+    """A dense layer for every member."""
+
+    decayed = ("weights",)
+
+    def __init__(self, layers):
+        self.n_inputs, self.n_outputs = (len(layers) * n for n in (layers[0].n_inputs, layers[0].n_outputs))
+        self.parameters = {
+            name: np.stack([layer.parameters[name] for layer in layers]) for name in layers[0].parameters
+        }
+
+    def _by_member(self, x):
+        return x.reshape(len(x), len(self.parameters["bias"]), -1).transpose(1, 0, 2)
+
+    def forward(self, x, out, workspace, relu=False):
+        weights, bias = self.parameters.values()
+        self._by_member(out)[...] = self._by_member(x) @ weights.transpose(0, 2, 1) + bias[:, np.newaxis]
+
+    def backward(self, grad_y, x, gradients, grad_x, workspace):
+        grad = self._by_member(grad_y)
+        np.matmul(grad.transpose(0, 2, 1), self._by_member(x), out=gradients["weights"])
+        np.sum(grad, axis=1, out=gradients["bias"])
+        self._by_member(grad_x)[...] = grad @ self.parameters["weights"]
+
+
+class MeanLoss:
+    """Mean of the members' losses, mean of their predictions."""
+
+    def __init__(self, loss, n_members):
+        self.loss, self.n_members, self.activation = loss, n_members, loss.activation
+
+    def predict(self, scores):
+        rows = scores.reshape(len(scores) * self.n_members, -1)
+        return self.loss.predict(rows).reshape(len(scores), self.n_members, -1).mean(axis=1)
+
+    def value_and_gradient(self, scores, targets, weights=None, total=None):
+        rows = scores.reshape(len(scores) * self.n_members, -1)
+        weights = None if weights is None else weights.repeat(self.n_members)
+        value, gradient = self.loss.value_and_gradient(rows, targets.repeat(self.n_members, axis=0), weights, total)
+        return value, gradient.reshape(scores.shape)
+
+
+class Members(Rebuilt):
+    """Networks that share all but factors of the inputs and the last layer (Gorishniy et al., 2024: TabM)."""
+
+    n_members, trainable = 8, True
+
+    def _targets(self, y, reset, classes):
+        targets = super()._targets(y, reset, classes)
+        if reset:
+            self._loss = MeanLoss(self._loss, self.n_members)
+        return targets
+
+    def _rebuilt(self, first, *others):
+        *hidden, head = others
+        heads = [Dense(head.n_inputs, head.n_outputs, rng=self._rng, dtype=head.parameters["bias"].dtype)
+                 for _ in range(self.n_members)]  # fmt: skip
+        shared = [Shared(layer, self.n_members) for layer in hidden]
+        return [SharedFirst(first, self.n_members, self.trainable, self._rng), *shared, Heads(heads)]
+
+
+# --- What is compared ------------------------------------------------------------------------------------------------
+
+
+def ldl(*prototypes, hidden_layer_sizes=LDL_WIDTHS, learning_rate_init=0.004, **options):
+    """LDL estimators with prototypes; options that no estimator has are the prototypes'."""
+    parameters = {"hidden_layer_sizes": hidden_layer_sizes, "learning_rate_init": learning_rate_init}
+    own = {name: value for name, value in options.items() if any(hasattr(p, name) for p in prototypes)}
+    parameters.update((name, value) for name, value in options.items() if name not in own)
+
+    def make(regression, epochs, seed):
+        kind = LDLRegressor if regression else LDLClassifier
+        # the constructor, of which scikit-learn reads the parameters' names
+        kind = type(kind.__name__, (*prototypes, Averaged, kind), {**own, "__init__": kind.__init__})
+        return kind(max_iter=epochs, n_iter_no_change=epochs, random_state=seed, **parameters)
+
+    return make
+
+
+def of_classes(variant):
+    """No regression."""
+    return lambda regression, epochs, seed: None if regression else variant(regression, epochs, seed)
+
+
+def bagged(n_members, *, bootstrap):
+    """Mean of as many networks' predictions, with seeds of their own and, with ``bootstrap``, samples of their own."""
+
+    def make(regression, epochs, seed):
+        kind = BaggingRegressor if regression else BaggingClassifier
+        return kind(ldl()(regression, epochs, None), n_members, bootstrap=bootstrap, random_state=seed)
+
+    return make
+
+
+def trees(regression, epochs, seed):
+    return (HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier)(random_state=seed)
+
+
+WIDE = {"hidden_layer_sizes": (4096, 4096)}
+EXPERIMENTS = {
+    "smoothing": {
+        **{f"label smoothing {part}": of_classes(ldl(Smoothed, smoothing=part)) for part in (0.05, 0.1)},
+        "beta_2=0.95": ldl(beta_2=0.95),
+    },
+    "rates": {
+        f"head's rate {rate}, butterflies' ×{times}": ldl(Rated, butterflies=times, learning_rate_init=rate)
+        for rate in (0.001, 0.004)
+        for times in (1, 3, 10)
+        if (rate, times) != (0.004, 1)
+    },
+    "stacks": {
+        "first layer of butterflies as wide as the inputs": ldl(Stacked),
+        "input_expansion='pad'": ldl(input_expansion="pad"),
+        "input_expansion='pad', times √(N / d)": ldl(Padded, input_expansion="pad"),
+    },
+    "wide stacks": {
+        "(4096, 4096)": ldl(**WIDE),
+        "(4096, 4096), first layer of butterflies as wide as the inputs": ldl(Stacked, **WIDE),
+        "(4096, 4096), input_expansion='pad', times √(N / d)": ldl(Padded, input_expansion="pad", **WIDE),
+    },
+    "order": {
+        "second layer in increasing strides": ldl(Permuted),
+        "a random permutation between the layers": ldl(Permuted, bits=False),
+    },
+    "signs": {
+        "copies of inputs with signs": ldl(Signed),
+        "Hadamard first layer": ldl(Signed, signs=False, hadamard=True),
+        "Hadamard first layer, copies of inputs with signs": ldl(Signed, hadamard=True),
+    },
+    "members": {
+        **{f"{k} members": ldl(Members, n_members=k) for k in (8, 16, 32)},
+        "8 members, factors fixed": ldl(Members, n_members=8, trainable=False),
+        "8 seeds, averaged": bagged(8, bootstrap=False),
+        "8 seeds, bagged": bagged(8, bootstrap=True),
+        "(4096, 4096)": ldl(**WIDE),
+        "HistGradientBoosting": trees,
+    },
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, nargs="*", default=[])
+    parser.add_argument("--only", nargs="*", choices=EXPERIMENTS, default=list(EXPERIMENTS))
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted, not waited out
+    warmup(np.float32)
+    data = dict(splits(options.data))
+    variants = {"the defaults": ldl()} | {k: v for name in options.only for k, v in EXPERIMENTS[name].items()}
+    seconds = {}
+    print(f"| LDL {LDL_WIDTHS} | {' | '.join(data)} |\n|---|{'---|' * len(data)}")
+    for label, variant in variants.items():
+        cells, seconds[label] = [], []
+        for name, (X_train, y_train, X_val, y_val, epochs) in data.items():
+            scores, times = [], []
+            for seed in range(options.seeds):
+                model = variant(np.issubdtype(y_train.dtype, np.floating), epochs, seed)
+                if model is None or (variant is trees and name not in TABLES):
+                    continue
+                start = time.perf_counter()
+                model.fit(X_train, y_train)
+                times.append(time.perf_counter() - start)
+                scores.append(model.score(X_val, y_val))
+            cells.append(f"{np.mean(scores):.4f} ± {np.std(scores):.4f}" if scores else "–")
+            seconds[label].append(f"{np.median(times):.2f}" if times else "–")
+        print(f"| {label} | {' | '.join(cells)} |", flush=True)
+    print(f"\n| seconds of a fit | {' | '.join(data)} |\n|---|{'---|' * len(data)}")
+    for label, cells in seconds.items():
+        print(f"| {label} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
