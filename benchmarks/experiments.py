@@ -11,8 +11,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from accuracy import LDL_WIDTHS, TABLES
+from accuracy import LDL_WIDTHS, TABLES, images
 from defaults import splits
+from members import Members, Rebuilt
 from sklearn.ensemble import (
     BaggingClassifier,
     BaggingRegressor,
@@ -22,8 +23,7 @@ from sklearn.ensemble import (
 from sklearn.exceptions import ConvergenceWarning
 
 from ldlrpp import LDLClassifier, LDLRegressor, warmup
-from ldlrpp.network import LDL, Adam, Dense, Network
-from ldlrpp.network.layers import _Layer
+from ldlrpp.network import LDL, Adam
 
 # --- Targets and rates -----------------------------------------------------------------------------------------------
 
@@ -112,15 +112,6 @@ class PlacedLDL(LDL):
             grad_x[:, self.places] = wide_grad
 
 
-class Rebuilt:
-    """A network whose layers are changed before its first step."""
-
-    def _make_network(self, X, n_outputs, described):
-        super()._make_network(X, n_outputs, described)
-        self.network_ = Network(self._rebuilt(*self.network_.layers), self.activation)
-        self.n_parameters_ = self.network_.n_parameters
-
-
 class Permuted(Rebuilt):
     """Positions in another order between the LDL layers: reversed bits are the other order of strides."""
 
@@ -163,116 +154,6 @@ class Signed(Rebuilt):
                 stage[0, (order & first.width >> (s + 1)) > 0] *= -1
         signs = self._rng.choice(np.array([-1, 1], "f"), first.width) if self.signs else None
         return [PlacedLDL(first, order % first.n_inputs, signs), *others]
-
-
-# --- Members ---------------------------------------------------------------------------------------------------------
-
-
-class Shared(_Layer):
-    """``layer`` for every member: rows of the batch are (member 0, member 1, ...)."""
-
-    def __init__(self, layer, n_members):
-        self.layer, self.parameters, self.decayed = layer, layer.parameters, layer.decayed
-        self.n_inputs, self.n_outputs = n_members * layer.n_inputs, n_members * layer.n_outputs
-        self.n_scratch = n_members * layer.n_scratch
-
-    def _rows(self, x, width):
-        return None if x is None else x.reshape(-1, width)
-
-    def forward(self, x, out, workspace, relu=False):
-        rows = self._rows(x, self.layer.n_inputs)
-        self.layer.forward(rows, self._rows(out, self.layer.n_outputs), workspace, relu)
-
-    def backward(self, grad_y, x, gradients, grad_x, workspace):
-        n, m = self.layer.n_inputs, self.layer.n_outputs
-        self.layer.backward(self._rows(grad_y, m), self._rows(x, n), gradients, self._rows(grad_x, n), workspace)
-
-
-class SharedFirst(Shared):
-    """`Shared`, every member's inputs times factors of its own, at first ±1."""
-
-    def __init__(self, layer, n_members, trainable, rng):
-        super().__init__(layer, n_members)
-        self.n_inputs, self.trainable = layer.n_inputs, trainable
-        self.names = tuple(layer.parameters)
-        factors = rng.choice(np.array([-1, 1], layer.parameters["scale"].dtype), (n_members, layer.n_inputs))
-        self.parameters = {**layer.parameters, "factors": factors}
-
-    def forward(self, x, out, workspace, relu=False):
-        self.layer.parameters = {name: self.parameters[name] for name in self.names}
-        factors = self.parameters["factors"]
-        wide = workspace.empty("members", (len(x), *factors.shape), x.dtype)
-        np.multiply(x[:, np.newaxis], factors, out=wide)
-        super().forward(wide, out, workspace, relu)
-
-    def backward(self, grad_y, x, gradients, grad_x, workspace):
-        shape = len(x), *self.parameters["factors"].shape
-        grad = workspace.empty("of members", shape, x.dtype) if self.trainable else None
-        own = {name: gradients[name] for name in self.names}
-        super().backward(grad_y, workspace.empty("members", shape, x.dtype), own, grad, workspace)
-        if self.trainable:
-            np.einsum("bmi,bi->mi", grad, x, out=gradients["factors"])
-
-
-class Heads(_Layer):
-    """A dense layer for every member."""
-
-    decayed = ("weights",)
-
-    def __init__(self, layers):
-        self.n_inputs, self.n_outputs = (len(layers) * n for n in (layers[0].n_inputs, layers[0].n_outputs))
-        self.parameters = {
-            name: np.stack([layer.parameters[name] for layer in layers]) for name in layers[0].parameters
-        }
-
-    def _by_member(self, x):
-        return x.reshape(len(x), len(self.parameters["bias"]), -1).transpose(1, 0, 2)
-
-    def forward(self, x, out, workspace, relu=False):
-        weights, bias = self.parameters.values()
-        self._by_member(out)[...] = self._by_member(x) @ weights.transpose(0, 2, 1) + bias[:, np.newaxis]
-
-    def backward(self, grad_y, x, gradients, grad_x, workspace):
-        grad = self._by_member(grad_y)
-        np.matmul(grad.transpose(0, 2, 1), self._by_member(x), out=gradients["weights"])
-        np.sum(grad, axis=1, out=gradients["bias"])
-        self._by_member(grad_x)[...] = grad @ self.parameters["weights"]
-
-
-class MeanLoss:
-    """Mean of the members' losses, mean of their predictions."""
-
-    def __init__(self, loss, n_members):
-        self.loss, self.n_members, self.activation = loss, n_members, loss.activation
-
-    def predict(self, scores):
-        rows = scores.reshape(len(scores) * self.n_members, -1)
-        return self.loss.predict(rows).reshape(len(scores), self.n_members, -1).mean(axis=1)
-
-    def value_and_gradient(self, scores, targets, weights=None, total=None):
-        rows = scores.reshape(len(scores) * self.n_members, -1)
-        weights = None if weights is None else weights.repeat(self.n_members)
-        value, gradient = self.loss.value_and_gradient(rows, targets.repeat(self.n_members, axis=0), weights, total)
-        return value, gradient.reshape(scores.shape)
-
-
-class Members(Rebuilt):
-    """Networks that share all but factors of the inputs and the last layer (Gorishniy et al., 2024: TabM)."""
-
-    n_members, trainable = 8, True
-
-    def _targets(self, y, reset, classes):
-        targets = super()._targets(y, reset, classes)
-        if reset:
-            self._loss = MeanLoss(self._loss, self.n_members)
-        return targets
-
-    def _rebuilt(self, first, *others):
-        *hidden, head = others
-        heads = [Dense(head.n_inputs, head.n_outputs, rng=self._rng, dtype=head.parameters["bias"].dtype)
-                 for _ in range(self.n_members)]  # fmt: skip
-        shared = [Shared(layer, self.n_members) for layer in hidden]
-        return [SharedFirst(first, self.n_members, self.trainable, self._rng), *shared, Heads(heads)]
 
 
 # --- What is compared ------------------------------------------------------------------------------------------------
@@ -324,6 +205,7 @@ EXPERIMENTS = {
         for times in (1, 3, 10)
         if (rate, times) != (0.004, 1)
     },
+    "one rate": {f"rate {rate}": ldl(learning_rate_init=rate) for rate in (0.002, 0.008, 0.012)},
     "stacks": {
         "first layer of butterflies as wide as the inputs": ldl(Stacked),
         "input_expansion='pad'": ldl(input_expansion="pad"),
@@ -344,14 +226,31 @@ EXPERIMENTS = {
         "Hadamard first layer, copies of inputs with signs": ldl(Signed, hadamard=True),
     },
     "members": {
-        **{f"{k} members": ldl(Members, n_members=k) for k in (8, 16, 32)},
+        "8 members": ldl(Members, n_members=8),
         "8 members, factors fixed": ldl(Members, n_members=8, trainable=False),
         "8 seeds, averaged": bagged(8, bootstrap=False),
         "8 seeds, bagged": bagged(8, bootstrap=True),
-        "(4096, 4096)": ldl(**WIDE),
         "HistGradientBoosting": trees,
     },
+    "learning members": {
+        f"8 members, {n} of which learn from a sample": ldl(Members, n_members=8, n_learning=n) for n in (1, 2)
+    },
+    "many members": {f"{k} members": ldl(Members, n_members=k) for k in (16, 32)},
+    "together": {
+        "label smoothing 0.1, butterflies' rate ×3": ldl(Smoothed, Rated, butterflies=3),
+        "label smoothing 0.1, 8 members": ldl(Smoothed, Members, n_members=8),
+    },
 }
+
+
+def many(files):
+    """All but 10,000 training images, for 10 epochs, of files that have more."""
+    for file in files:
+        name, (X, y, _, _) = images(file)
+        order = np.random.default_rng(0).permutation(len(X))
+        if len(X) > 10_000:
+            train, val = order[10_000:], order[:10_000]
+            yield f"{name}, {len(train):,} images", (X[train], y[train], X[val], y[val], 10)
 
 
 def main():
@@ -359,10 +258,11 @@ def main():
     parser.add_argument("--data", type=Path, nargs="*", default=[])
     parser.add_argument("--only", nargs="*", choices=EXPERIMENTS, default=list(EXPERIMENTS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--many", action="store_true", help="only the files of many images, and most of these")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted, not waited out
     warmup(np.float32)
-    data = dict(splits(options.data))
+    data = dict((many if options.many else splits)(options.data))
     variants = {"the defaults": ldl()} | {k: v for name in options.only for k, v in EXPERIMENTS[name].items()}
     seconds = {}
     print(f"| LDL {LDL_WIDTHS} | {' | '.join(data)} |\n|---|{'---|' * len(data)}")
