@@ -318,7 +318,7 @@ def test_dropout_keeps_the_mean_and_long_gradients_are_shortened():
     steps = []
 
     class Spy:
-        def step(self, parameters, gradients, n_decayed, penalty):
+        def step(self, parameters, gradients, n_decayed, penalty, average):
             steps.append(gradients.copy())
 
     network = Network([Dense(3, 50, rng=rng, dtype=np.float64), Dense(50, 1, rng=rng, dtype=np.float64)], "identity")

@@ -180,7 +180,13 @@ def test_weights_that_are_all_zero(estimator, digits):
 def test_early_stopping_restores_the_best_weights(estimator, digits):
     X, X_test, y, y_test = digits
     model = estimator(
-        (100,), early_stopping=True, n_iter_no_change=3, learning_rate_init=0.02, random_state=0, tol=1e-3
+        (100,),
+        early_stopping=True,
+        n_iter_no_change=3,
+        learning_rate_init=0.02,
+        average=False,
+        random_state=0,
+        tol=1e-3,
     )
     model.fit(X, y, X_val=X_test, y_val=y_test)
     assert model.n_iter_ < 200

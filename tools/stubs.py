@@ -20,6 +20,7 @@ STUB = Path(ldlrpp.__file__).parent / "estimators" / "__init__.pyi"
 #: What docstrings call a type, without shapes; choices, as {'a', 'b'}, speak for themselves.
 TYPES = {
     "bool": "bool",
+    "bool or float": "bool | float",
     "dict": "Any",
     "dict of str to ndarray": "dict[str, NDArray[Any]]",
     "dict, 'balanced', list of dict or None": "_Weights | Literal['balanced'] | list[_Weights] | None",

@@ -23,15 +23,18 @@ from ldlrpp.estimators.layers import build
 from ldlrpp.estimators.parameters import LDL, RPP
 from ldlrpp.estimators.undo import Diverged, all_or_nothing
 from ldlrpp.kernels.threads import kernel_threads
-from ldlrpp.network import SGD, Adam, Data, Dense, Network, Schedule, epochs, fit_lbfgs
+from ldlrpp.network import SGD, Adam, Average, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
 _logger = logging.getLogger("ldlrpp")
+# The largest decay of averaged weights that ``average=True`` means.
+_AVERAGE = 0.998
 # Parameters that are built into a network: they must stay where one is trained further.
 _STRUCTURE = ("activation", "loss", "huber_delta", *LDL, *RPP)
 
 # What training changes in place.
 _TRAINED = (
-    "network_", "_optimizer", "_schedule", "_rng", "loss_curve_", "validation_scores_", "validation_loss_curve_"
+    "network_", "_optimizer", "_schedule", "_average", "_rng", "loss_curve_", "validation_scores_",
+    "validation_loss_curve_",
 )  # fmt: skip
 
 
@@ -39,7 +42,8 @@ class _Run:
     """What a fit remembers of its own epochs.
 
     ``last`` are the weights after the last epoch (before the first one, those that there were), beside the state that
-    the schedule was in; ``best`` those of the best validation score where early stopping is to restore them.
+    the schedule was in; ``best`` those of the best validation score where early stopping is to restore them, beside
+    what training goes on from.
     """
 
     def __init__(self, estimator):
@@ -51,6 +55,12 @@ class _Run:
     def end_epoch(self, estimator):
         self.last[:] = estimator.network_.flat
         self.schedule = dict(estimator._schedule.state)
+
+    def keep_best(self, estimator):
+        self.best = estimator.network_.flat.copy(), copy.deepcopy(estimator._average)
+
+    def restore_best(self, estimator):
+        estimator.network_.flat[:], estimator._average = self.best
 
 
 def _takes_steps(self):
@@ -65,6 +75,9 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
     Subclasses get their parameters, which mean what they mean in `sklearn.neural_network.MLPClassifier`, from
     `ldlrpp.estimators.parameters`.
     """
+
+    # of models that were saved before there were averages
+    average, _average = False, Average(0.0)
 
     @abstractmethod
     def _described_layers(self):
@@ -153,7 +166,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
             raise Diverged(f"{error} The estimator keeps {kept}, and a new optimiser.", kept=True) from None
         finally:
             if run.best is not None:
-                self.network_.flat[:] = run.best
+                run.restore_best(self)
         context.call_on_fit_task_end(**task, reconstruction_attributes=self._trained_copies)
         return self
 
@@ -178,7 +191,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         What is not new goes on from where it was, as today's parameters want it.
         """
         parameters = {name: getattr(self, name) for name in self._parameter_constraints}
-        if not reset and any(value is not self._parameters[name] for name, value in parameters.items()):
+        if not reset and any(value is not self._parameters.get(name) for name, value in parameters.items()):
             self._validate_params()  # which scikit-learn does for fit, and for the first partial_fit only
         described = self._described_layers()
         if self.device == "cuda":
@@ -205,12 +218,14 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
             raise ValueError(f"y must have {self.n_outputs_} outputs as in the first call, got {targets.shape[1]}")
         if not reset and not _same(self.random_state, self._parameters["random_state"]):
             self._begin_random_stream()
-        optimizer, schedule = self._make_optimizer(), self._make_schedule()
+        optimizer, schedule, average = self._make_optimizer(), self._make_schedule(), self._make_average()
         if not (reset or new):
             if type(optimizer) is type(self._optimizer):
                 optimizer.resume(self._optimizer.state)
             schedule.resume(self._schedule.state)
-        self._optimizer, self._schedule, self._parameters = optimizer, schedule, parameters
+        if not reset and self.solver != "lbfgs":
+            (average.restart if new else average.resume)(self._average.state)
+        self._optimizer, self._schedule, self._average, self._parameters = optimizer, schedule, average, parameters
         if reset or new:
             self.n_iter_ = 0
             if self.early_stopping:
@@ -316,6 +331,9 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
     def _make_schedule(self):
         return Schedule(self.learning_rate, self.learning_rate_init, power_t=self.power_t, n_epochs=self.max_iter)
 
+    def _make_average(self):
+        return Average({True: _AVERAGE, False: 0.0}.get(self.average, self.average))
+
     def _epochs(self, data):
         batch_size = min(200, len(data)) if self.batch_size == "auto" else self.batch_size
         if batch_size > len(data):
@@ -326,6 +344,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
             self._optimizer,
             data,
             schedule=self._schedule,
+            average=self._average,
             alpha=self.alpha,
             dropout=self.dropout,
             max_norm=self.max_grad_norm,
@@ -423,7 +442,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         if score > self.best_validation_score_:
             self.best_validation_score_ = score
             if self.early_stopping:
-                run.best = self.network_.flat.copy()
+                run.keep_best(self)
         return improved
 
     # --- What else there is ------------------------------------------------------------------------------------------
@@ -456,7 +475,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
     def _go_back(self, run):
         """Go back to the end of the last epoch, with a new optimiser: the old one may be no better than the weights."""
         self.network_.flat[:] = run.last
-        self._optimizer = self._make_optimizer()
+        self._optimizer, self._average = self._make_optimizer(), self._make_average()
         self._schedule.resume(run.schedule)
 
     def _scores(self, X):

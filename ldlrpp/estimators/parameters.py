@@ -70,6 +70,13 @@ NETWORK = {
         "and 'onecycle' end after ``max_iter`` epochs, and training with them not before, but for ``early_stopping``.",
     ),
     "learning_rate_init": _of(0.001, [_real(0, closed="neither")], "float", "Learning rate, at first or at most."),
+    "average": _of(
+        True, ["boolean", _real(0, 1, "neither")], "bool or float",
+        "Whether predictions, and all else but training itself, use the average of the weights over the steps of "
+        "training, see `ldlrpp.network.Average`; a float is its largest decay, which True sets to 0.998: the average "
+        "then reaches back some 500 steps. Training, `partial_fit` and ``warm_start`` go on from the weights "
+        "themselves. 'lbfgs' has none.",
+    ),
     "power_t": _of(0.5, [_real(0)], "float", "Exponent of 'invscaling'."),
     "max_iter": _of(200, [_count()], "int", "Number of epochs, or of iterations of 'lbfgs', at most."),
     "max_fun": _of(15000, [_count()], "int", "Evaluations of the loss by 'lbfgs' at most."),

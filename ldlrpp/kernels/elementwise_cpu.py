@@ -7,18 +7,54 @@ would make float32 arithmetic float64.
 import numpy as np
 from numba import prange
 
-from ldlrpp.kernels.compiling import njit
+from ldlrpp.kernels.compiling import helper, njit
 
 # Entries of a task: enough to repay it, few enough for the gradients of small networks to be shared out.
 _TASK = 2**14
 
 
+# Bodies of the steps' loops are functions of parts of arrays, in which no index can be negative: a step of Adam takes
+# 0.85 of the time that it takes with indices into the whole arrays.
+
+
+@helper
+def _adam(parameters, gradients, means, squares, penalty, decay, step_size, b1, b2, c1, c2, epsilon):
+    for i in range(len(parameters)):
+        p = parameters[i]
+        g = gradients[i] + penalty * p
+        mean = b1 * means[i] + c1 * g
+        square = b2 * squares[i] + c2 * g * g
+        means[i], squares[i] = mean, square
+        p -= decay * p
+        parameters[i] = p - step_size * mean / (np.sqrt(square) + epsilon)
+
+
+@helper
+def _sgd(parameters, gradients, velocities, penalty, rate, momentum, nesterov):
+    for i in range(len(parameters)):
+        p = parameters[i]
+        g = gradients[i] + penalty * p
+        velocity = momentum * velocities[i] - rate * g
+        velocities[i] = velocity
+        parameters[i] = p + (momentum * velocity - rate * g if nesterov else velocity)
+
+
+@helper
+def _add_to_average(parameters, average, share):
+    # a loop of its own over what the caches hold: 3 to 7% of a step of Adam; as a fifth array in Adam's loop 25%
+    for i in range(len(average)):
+        average[i] += share * (parameters[i] - average[i])
+
+
 @njit(parallel=True, cache=True)
-def adam_step(parameters, gradients, means, squares, n_decayed, penalty, decay, step_size, beta_1, beta_2, epsilon):
+def adam_step(
+    parameters, gradients, means, squares, average, n_decayed, penalty, decay, step_size, beta_1, beta_2, epsilon, share
+):  # fmt: skip
     """A step of Adam: changes parameters, means and squares; gradients are those of the loss without its penalty.
 
     The first ``n_decayed`` parameters have ``penalty`` times themselves added to their gradients (an L2 penalty), and
-    are multiplied by 1 − ``decay`` (decoupled weight decay).
+    are multiplied by 1 − ``decay`` (decoupled weight decay). ``average``, unless it is empty, becomes 1 − ``share``
+    times itself and ``share`` times the new parameters.
     """
     cast = parameters.dtype.type
     size, eps, b1, b2 = cast(step_size), cast(epsilon), cast(beta_1), cast(beta_2)
@@ -26,30 +62,31 @@ def adam_step(parameters, gradients, means, squares, n_decayed, penalty, decay, 
     c1, c2 = cast(1 - beta_1), cast(1 - beta_2)
     for task in prange((len(parameters) + _TASK - 1) // _TASK):
         start, stop = task * _TASK, min((task + 1) * _TASK, len(parameters))
-        for i in range(start, stop):
-            p = parameters[i]
-            decayed = i < n_decayed
-            g = gradients[i] + (cast(penalty) * p if decayed else cast(0))
-            mean = b1 * means[i] + c1 * g
-            square = b2 * squares[i] + c2 * g * g
-            means[i], squares[i] = mean, square
-            p -= cast(decay) * p if decayed else cast(0)
-            parameters[i] = p - size * mean / (np.sqrt(square) + eps)
+        middle = min(max(start, n_decayed), stop)
+        _adam(
+            parameters[start:middle], gradients[start:middle], means[start:middle], squares[start:middle],
+            cast(penalty), cast(decay), size, b1, b2, c1, c2, eps,
+        )  # fmt: skip
+        _adam(
+            parameters[middle:stop], gradients[middle:stop], means[middle:stop], squares[middle:stop],
+            cast(0), cast(0), size, b1, b2, c1, c2, eps,
+        )  # fmt: skip
+        if len(average):
+            _add_to_average(parameters[start:stop], average[start:stop], cast(share))
 
 
 @njit(parallel=True, cache=True)
-def sgd_step(parameters, gradients, velocities, n_decayed, penalty, learning_rate, momentum, nesterov):
+def sgd_step(parameters, gradients, velocities, average, n_decayed, penalty, learning_rate, momentum, nesterov, share):
     """A step of gradient descent with momentum: changes parameters and velocities; the others as in `adam_step`."""
     cast = parameters.dtype.type
     rate, m = cast(learning_rate), cast(momentum)
     for task in prange((len(parameters) + _TASK - 1) // _TASK):
         start, stop = task * _TASK, min((task + 1) * _TASK, len(parameters))
-        for i in range(start, stop):
-            p = parameters[i]
-            g = gradients[i] + (cast(penalty) * p if i < n_decayed else cast(0))
-            velocity = m * velocities[i] - rate * g
-            velocities[i] = velocity
-            parameters[i] = p + (m * velocity - rate * g if nesterov else velocity)
+        middle = min(max(start, n_decayed), stop)
+        for first, last, strength in ((start, middle, cast(penalty)), (middle, stop, cast(0))):
+            _sgd(parameters[first:last], gradients[first:last], velocities[first:last], strength, rate, m, nesterov)
+        if len(average):
+            _add_to_average(parameters[start:stop], average[start:stop], cast(share))
 
 
 @njit(parallel=True, cache=True)

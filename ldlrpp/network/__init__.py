@@ -7,7 +7,7 @@ transposed between layers.
 from ldlrpp.network.layers import LDL, RPP, Dense
 from ldlrpp.network.losses import AbsoluteError, Huber, Logistic, Poisson, Softmax, SquaredError
 from ldlrpp.network.network import Network
-from ldlrpp.network.optimizers import SGD, Adam
+from ldlrpp.network.optimizers import SGD, Adam, Average
 from ldlrpp.network.schedules import SCHEDULES, Schedule
 from ldlrpp.network.training import Data, epochs, fit_lbfgs
 from ldlrpp.network.warmup import warmup
@@ -19,6 +19,7 @@ __all__ = [
     "SGD",
     "AbsoluteError",
     "Adam",
+    "Average",
     "Data",
     "Dense",
     "Huber",

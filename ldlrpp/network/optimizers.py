@@ -1,19 +1,21 @@
 """Optimisers: change one flat array of all parameters, given the flat array of their gradients.
 
-``step(parameters, gradients, n_decayed, penalty)`` adds ``penalty`` times themselves to the gradients of the first
-``n_decayed`` parameters, an L2 penalty. ``learning_rate`` may be set between steps. An optimiser keeps no reference to
-the parameters. What its steps have left behind is ``state``, a dict of arrays and numbers, empty before the first step;
-``resume(state)`` goes on from a copy of that of another one of the class, whose options need not be the same.
+``step(parameters, gradients, n_decayed, penalty, average)`` adds ``penalty`` times themselves to the gradients of the
+first ``n_decayed`` parameters, an L2 penalty, and the new parameters to an `Average`, if there is one.
+``learning_rate`` may be set between steps. An optimiser keeps no reference to the parameters. What its steps have left
+behind is ``state``, a dict of arrays and numbers, empty before the first step; ``resume(state)`` goes on from a copy of
+that of another one of the class, whose options need not be the same.
 """
 
 import math
+from contextlib import contextmanager
 
 import numpy as np
 
 from ldlrpp.kernels import elementwise_cpu, memory
 
 
-class _Optimizer:
+class _Resumable:
     def __init__(self):
         self.state = {}
 
@@ -27,6 +29,70 @@ def _copy(array):
     return copied
 
 
+class Average(_Resumable):
+    """An exponential moving average of the parameters that steps lead to, for all that is not training.
+
+    After step t = 0, 1, …, which leads to w::
+
+        a ← d·a + (1 − d)·w,    d = min(decay, (1 + t) / (10 + t))
+
+    so that the first steps, far from where training ends, are soon forgotten (Polyak and Juditsky, 1992; this form of d
+    is that of TensorFlow's ExponentialMovingAverage). Within `steps` the parameters are w, before and after that they
+    are a, and ``state`` keeps w, from which training goes on.
+
+    Parameters
+    ----------
+    decay : float
+        The largest d; 0 for no average: `steps` then go on from the w that another `Average` has left, if any, and end
+        there.
+    """
+
+    def __init__(self, decay):
+        super().__init__()
+        self.decay = decay
+        self._values = None
+
+    @contextmanager
+    def steps(self, parameters):
+        """Context of some steps: in it ``parameters`` are what the last one led to, after it their average."""
+        iterate = self.state.pop("iterate", None)
+        if iterate is not None:
+            _swap(parameters, iterate)
+        if not self.decay:
+            self.state = {}
+        else:
+            self._values = _copy(parameters) if iterate is None else iterate
+        try:
+            yield
+        finally:
+            if self.decay:
+                _swap(parameters, self._values)
+                self.state["iterate"], self._values = self._values, None
+
+    def next(self):
+        """The array of a, None if there is none, and the share 1 − d of what the next step leads to."""
+        if not self.decay:
+            return None, 0.0
+        t = self.state.get("n_steps", 0)
+        self.state["n_steps"] = t + 1
+        return self._values, 1 - min(self.decay, (1 + t) / (10 + t))
+
+    def restart(self, state):
+        """Go on from the parameters that another one's ``state`` has kept, with an average of what follows."""
+        self.resume({name: value for name, value in state.items() if name == "iterate"})
+
+
+def _swap(a, b):
+    a[:], b[:] = b, a.copy()
+
+
+class _Optimizer(_Resumable):
+    def step(self, parameters, gradients, n_decayed=0, penalty=0.0, average=None):
+        values, share = (None, 0.0) if average is None else average.next()
+        values = parameters[:0] if values is None else values
+        self._step(parameters, gradients, n_decayed, float(penalty), values, share)
+
+
 class SGD(_Optimizer):
     """Stochastic gradient descent with momentum (Nesterov's by default)."""
 
@@ -34,12 +100,12 @@ class SGD(_Optimizer):
         super().__init__()
         self.learning_rate, self.momentum, self.nesterov = learning_rate, momentum, nesterov
 
-    def step(self, parameters, gradients, n_decayed=0, penalty=0.0):
+    def _step(self, parameters, gradients, n_decayed, penalty, average, share):
         if not self.state:
             self.state = {"velocities": memory.zeros(parameters.shape, parameters.dtype)}
         elementwise_cpu.sgd_step(
-            parameters, gradients, self.state["velocities"], n_decayed, float(penalty),
-            float(self.learning_rate), float(self.momentum), bool(self.nesterov),
+            parameters, gradients, self.state["velocities"], average, n_decayed, penalty,
+            float(self.learning_rate), float(self.momentum), bool(self.nesterov), share,
         )  # fmt: skip
 
 
@@ -55,14 +121,14 @@ class Adam(_Optimizer):
         self.learning_rate, self.epsilon, self.weight_decay = learning_rate, epsilon, weight_decay
         self.beta_1, self.beta_2 = beta_1, beta_2
 
-    def step(self, parameters, gradients, n_decayed=0, penalty=0.0):
+    def _step(self, parameters, gradients, n_decayed, penalty, average, share):
         if not self.state:
             means, squares = (memory.zeros(parameters.shape, parameters.dtype) for _ in range(2))
             self.state = {"n_steps": 0, "means": means, "squares": squares}
         self.state["n_steps"] = n = self.state["n_steps"] + 1
         step_size = self.learning_rate * math.sqrt(1 - self.beta_2**n) / (1 - self.beta_1**n)
         elementwise_cpu.adam_step(
-            parameters, gradients, self.state["means"], self.state["squares"], n_decayed, float(penalty),
-            float(self.learning_rate * self.weight_decay), float(step_size),
-            float(self.beta_1), float(self.beta_2), max(float(self.epsilon), float(np.finfo(parameters.dtype).tiny)),
+            parameters, gradients, self.state["means"], self.state["squares"], average, n_decayed, penalty,
+            float(self.learning_rate * self.weight_decay), float(step_size), float(self.beta_1), float(self.beta_2),
+            max(float(self.epsilon), float(np.finfo(parameters.dtype).tiny)), share,
         )  # fmt: skip

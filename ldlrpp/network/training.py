@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from ldlrpp.kernels import memory
 from ldlrpp.kernels.elementwise_cpu import take_rows
 from ldlrpp.network.network import dense_rows
+from ldlrpp.network.optimizers import Average
 
 
 @dataclass
@@ -44,12 +45,12 @@ class Data:
 
 
 def epochs(
-    network, loss, optimizer, data, *, schedule=None, alpha=0.0, dropout=0.0, max_norm=None, batch_size=200,
-    shuffle=True, rng,
+    network, loss, optimizer, data, *, schedule=None, average=None, alpha=0.0, dropout=0.0, max_norm=None,
+    batch_size=200, shuffle=True, rng,
 ):  # fmt: skip
     """Train a network, an epoch for every value that is asked of the generator.
 
-    The caller decides when to stop and what to do between epochs.
+    The caller decides when to stop and what to do between epochs, when the parameters are their average.
 
     Parameters
     ----------
@@ -63,6 +64,8 @@ def epochs(
         What it is trained on.
     schedule : Schedule, default=None
         Sets the optimiser's learning rate before every step.
+    average : Average, default=None
+        The average of the parameters that the steps lead to; None for those that the last one led to.
     alpha : float, default=0.0
         Strength of the L2 penalty ``alpha / 2 · Σ w²`` per batch, divided by its size (or the sum of its weights), on
         the parameters that decay.
@@ -83,6 +86,7 @@ def epochs(
         Mean over the epoch of the loss, penalty included, each batch before its step.
     """
     n_samples, alpha = len(data), float(alpha)
+    average = Average(0.0) if average is None else average
     flat, gradients = network.zero_gradients()
     workspaces = network.workspaces(fixed=False)
     batch_size = min(batch_size, n_samples)
@@ -91,33 +95,37 @@ def epochs(
     wide = first.input_width if isinstance(data.X, np.ndarray) else 0
     inputs = memory.empty((batch_size, wide), network.dtype)
     all_outputs, all_grad_outputs = network.empty_outputs(batch_size), network.empty_outputs(batch_size)
+
+    def step(rows, progress):
+        batch = len(rows)
+        # the last batch may be a smaller one
+        outputs, grad_outputs = ([array[:batch] for array in arrays] for arrays in (all_outputs, all_grad_outputs))
+        masks = _masks(outputs[:-1], dropout, rng) if dropout else None
+        with network.threads():
+            x, targets, weights = data.rows(rows, inputs[:batch], first.repeats)
+            scores = network.forward(x, outputs, workspaces, masks)
+            value, grad_scores = loss.value_and_gradient(scores, targets, weights)
+            network.backward(grad_scores, x, outputs, grad_outputs, gradients, workspaces, masks)
+            size = batch if weights is None else float(weights.sum())
+            penalty = alpha / size if size else 0.0
+            if penalty:
+                decayed = network.flat[: network.n_decayed]
+                value += 0.5 * penalty * float(np.dot(decayed, decayed))
+            if max_norm is not None:
+                norm = float(np.linalg.norm(flat))
+                if norm > max_norm:
+                    flat[:] *= flat.dtype.type(max_norm / norm)
+            if schedule is not None:
+                optimizer.learning_rate = schedule.rate(progress)
+            optimizer.step(network.flat, flat, network.n_decayed, penalty, average)
+        return value * batch
+
     while True:
         order = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
-        total = 0.0
-        for start in range(0, n_samples, batch_size):
-            rows = order[start : start + batch_size]
-            batch = len(rows)
-            # the last batch may be a smaller one
-            outputs, grad_outputs = ([array[:batch] for array in arrays] for arrays in (all_outputs, all_grad_outputs))
-            masks = _masks(outputs[:-1], dropout, rng) if dropout else None
-            with network.threads():
-                x, targets, weights = data.rows(rows, inputs[:batch], first.repeats)
-                scores = network.forward(x, outputs, workspaces, masks)
-                value, grad_scores = loss.value_and_gradient(scores, targets, weights)
-                network.backward(grad_scores, x, outputs, grad_outputs, gradients, workspaces, masks)
-                size = batch if weights is None else float(weights.sum())
-                penalty = alpha / size if size else 0.0
-                if penalty:
-                    decayed = network.flat[: network.n_decayed]
-                    value += 0.5 * penalty * float(np.dot(decayed, decayed))
-                if max_norm is not None:
-                    norm = float(np.linalg.norm(flat))
-                    if norm > max_norm:
-                        flat *= flat.dtype.type(max_norm / norm)
-                if schedule is not None:
-                    optimizer.learning_rate = schedule.rate(start / n_samples)
-                optimizer.step(network.flat, flat, network.n_decayed, penalty)
-            total += value * batch
+        with average.steps(network.flat):
+            total = 0.0
+            for start in range(0, n_samples, batch_size):
+                total += step(order[start : start + batch_size], start / n_samples)
         if schedule is not None:
             schedule.end_epoch(n_samples)
         yield total / n_samples
