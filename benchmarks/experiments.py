@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from accuracy import LDL_WIDTHS, TABLES, images
+from accuracy import LDL_WIDTHS, TABLES
 from defaults import splits
 from members import Members, Rebuilt
 from sklearn.ensemble import (
@@ -39,29 +39,13 @@ class Smoothed:
 
 
 class RatedAdam(Adam):
-    """Adam whose step is multiplied by a factor for every parameter."""
+    """Adam whose step is multiplied by ``factors``, one for every parameter."""
 
-    factors = 1.0
-    averages = None
-
-    def step(self, parameters, gradients, n_decayed=0, penalty=0.0):
+    def _step(self, parameters, gradients, n_decayed, penalty, average, share):
         before = parameters.copy()
-        super().step(parameters, gradients, n_decayed, penalty)
+        super()._step(parameters, gradients, n_decayed, penalty, average[:0], share)
         parameters[:] = before + self.factors * (parameters - before)
-        t = self.state["n_steps"]
-        decay = np.float32(min(0.998, (1 + t) / (10 + t)))
-        self.averages = before if self.averages is None else self.averages
-        self.averages += (1 - decay) * (parameters - self.averages)
-
-
-class Averaged:
-    def _make_optimizer(self):
-        return RatedAdam(learning_rate=self.learning_rate_init, beta_2=self.beta_2)
-
-    def fit(self, X, y):
-        super().fit(X, y)
-        self.network_.flat[:] = self._optimizer.averages
-        return self
+        average += average.dtype.type(share) * (parameters - average)
 
 
 class Rated:
@@ -70,7 +54,7 @@ class Rated:
     butterflies = 10
 
     def _make_optimizer(self):
-        optimizer = super()._make_optimizer()
+        optimizer = RatedAdam(learning_rate=self.learning_rate_init)
         optimizer.factors = np.ones_like(self.network_.flat)
         for layer, parts in zip(self.network_.layers, self.network_._parts(optimizer.factors), strict=True):
             if isinstance(layer, LDL):
@@ -168,7 +152,7 @@ def ldl(*prototypes, hidden_layer_sizes=LDL_WIDTHS, learning_rate_init=0.004, **
     def make(regression, epochs, seed):
         kind = LDLRegressor if regression else LDLClassifier
         # the constructor, of which scikit-learn reads the parameters' names
-        kind = type(kind.__name__, (*prototypes, Averaged, kind), {**own, "__init__": kind.__init__})
+        kind = type(kind.__name__, (*prototypes, kind), {**own, "__init__": kind.__init__})
         return kind(max_iter=epochs, n_iter_no_change=epochs, random_state=seed, **parameters)
 
     return make
@@ -230,8 +214,8 @@ EXPERIMENTS = {
         "8 members, factors fixed": ldl(Members, n_members=8, trainable=False),
         "8 seeds, averaged": bagged(8, bootstrap=False),
         "8 seeds, bagged": bagged(8, bootstrap=True),
-        "HistGradientBoosting": trees,
     },
+    "trees": {"HistGradientBoosting": trees},
     "learning members": {
         f"8 members, {n} of which learn from a sample": ldl(Members, n_members=8, n_learning=n) for n in (1, 2)
     },
@@ -243,26 +227,16 @@ EXPERIMENTS = {
 }
 
 
-def many(files):
-    """All but 10,000 training images, for 10 epochs, of files that have more."""
-    for file in files:
-        name, (X, y, _, _) = images(file)
-        order = np.random.default_rng(0).permutation(len(X))
-        if len(X) > 10_000:
-            train, val = order[10_000:], order[:10_000]
-            yield f"{name}, {len(train):,} images", (X[train], y[train], X[val], y[val], 10)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="*", default=[])
     parser.add_argument("--only", nargs="*", choices=EXPERIMENTS, default=list(EXPERIMENTS))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--many", action="store_true", help="only the files of many images, and most of these")
+    parser.add_argument("--on", nargs="*", default=[""], help="what the data sets' names begin with")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted, not waited out
     warmup(np.float32)
-    data = dict((many if options.many else splits)(options.data))
+    data = {name: parts for name, parts in splits(options.data) if name.startswith(tuple(options.on))}
     variants = {"the defaults": ldl()} | {k: v for name in options.only for k, v in EXPERIMENTS[name].items()}
     seconds = {}
     print(f"| LDL {LDL_WIDTHS} | {' | '.join(data)} |\n|---|{'---|' * len(data)}")
