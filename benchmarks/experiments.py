@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from accuracy import LDL_WIDTHS, TABLES
 from defaults import splits
-from members import Members, Rebuilt
+from members import Members, Rebuilt, TakingTurns
 from sklearn.ensemble import (
     BaggingClassifier,
     BaggingRegressor,
@@ -216,13 +216,14 @@ EXPERIMENTS = {
         "8 seeds, bagged": bagged(8, bootstrap=True),
     },
     "trees": {"HistGradientBoosting": trees},
-    "learning members": {
-        f"8 members, {n} of which learn from a sample": ldl(Members, n_members=8, n_learning=n) for n in (1, 2)
+    "turns": {
+        **{f"{k} members that take turns": ldl(TakingTurns, n_members=k) for k in (4, 8, 16, 32)},
+        **{f"dropout={rate}": ldl(dropout=rate) for rate in (0.1, 0.3)},
     },
     "many members": {f"{k} members": ldl(Members, n_members=k) for k in (16, 32)},
     "together": {
         "label smoothing 0.1, butterflies' rate ×3": ldl(Smoothed, Rated, butterflies=3),
-        "label smoothing 0.1, 8 members": ldl(Smoothed, Members, n_members=8),
+        "label smoothing 0.1, 8 members that take turns": ldl(Smoothed, TakingTurns, n_members=8),
     },
 }
 

@@ -5,7 +5,7 @@ A prototype of what Gorishniy et al. (2024) call TabM-mini, on layers of `ldlrpp
 
 import numpy as np
 
-from ldlrpp.network import Dense, Network
+from ldlrpp.network import LDL, Dense, Network
 from ldlrpp.network.layers import _Layer
 
 
@@ -90,37 +90,129 @@ class Heads(_Layer):
 
 
 class MeanLoss:
-    """Mean of the members' losses, mean of their predictions.
+    """Mean of the members' losses, mean of their predictions."""
 
-    Only ``n_learning`` members, others for every row and batch, learn from a row.
-    """
-
-    def __init__(self, loss, n_members, n_learning, rng):
+    def __init__(self, loss, n_members):
         self.loss, self.n_members, self.activation = loss, n_members, loss.activation
-        self.n_learning, self.rng = n_learning, rng
 
     def predict(self, scores):
-        rows = scores.reshape(len(scores) * self.n_members, -1)
-        return self.loss.predict(rows).reshape(len(scores), self.n_members, -1).mean(axis=1)
+        return self.loss.predict(self._rows(scores)).reshape(len(scores), self.n_members, -1).mean(axis=1)
 
     def value_and_gradient(self, scores, targets, weights=None):
-        rows = scores.reshape(len(scores) * self.n_members, -1)
-        learning = np.arange(self.n_members) < self.n_learning
-        weights = self.rng.permuted(np.tile(learning, (len(scores), 1)), axis=1).ravel().astype(scores.dtype)
-        value, gradient = self.loss.value_and_gradient(rows, targets.repeat(self.n_members, axis=0), weights)
+        targets = targets.repeat(self.n_members, axis=0)
+        value, gradient = self.loss.value_and_gradient(self._rows(scores), targets)
         return value, gradient.reshape(scores.shape)
+
+    def _rows(self, scores):
+        return scores.reshape(len(scores) * self.n_members, -1)
 
 
 class Members(Rebuilt):
-    """Networks that share all but factors of the inputs and the last layer (Gorishniy et al., 2024: TabM)."""
+    """Networks that share all but factors of the inputs and the last layer."""
 
-    n_members, n_learning, trainable = 8, None, True
+    n_members, trainable = 8, True
 
     def _rebuilt(self, first, *others):
-        n_learning = self.n_learning or self.n_members
-        self._loss = MeanLoss(self._loss, self.n_members, n_learning, np.random.default_rng(self.random_state))
         *hidden, head = others
-        heads = [Dense(head.n_inputs, head.n_outputs, rng=self._rng, dtype=head.parameters["bias"].dtype)
-                 for _ in range(self.n_members)]  # fmt: skip
+        self._loss = MeanLoss(self._loss, self.n_members)
         shared = [Shared(layer, self.n_members) for layer in hidden]
-        return [SharedFirst(first, self.n_members, self.trainable, self._rng), *shared, Heads(heads)]
+        return [SharedFirst(first, self.n_members, self.trainable, self._rng), *shared, Heads(self._heads(head))]
+
+    def _heads(self, head):
+        sizes = head.n_inputs, head.n_outputs
+        return [Dense(*sizes, rng=self._rng, dtype=self.network_.dtype) for _ in range(self.n_members)]
+
+
+# --- Members that take turns: one learns from a row, all predict -----------------------------------------------------
+
+
+class Turns:
+    """Which member a row is for: in training one at random, as often as any other; in a prediction ``member``."""
+
+    def __init__(self, n_members, rng):
+        self.n_members, self.rng, self.member = n_members, rng, 0
+
+    def draw(self, n_rows, training):
+        self.members = np.full(n_rows, self.member)
+        if training:
+            self.members = self.rng.permutation(np.arange(n_rows) % self.n_members)
+
+    def rows(self):
+        """The rows of every member."""
+        return [np.flatnonzero(self.members == member) for member in range(self.n_members)]
+
+
+class TurnsFirst(LDL):
+    """``layer``, inputs times ±1, others for every member."""
+
+    def __init__(self, layer, turns):
+        vars(self).update(vars(layer))
+        self.turns = turns
+        self.factors = turns.rng.choice(
+            np.array([-1, 1], self.parameters["scale"].dtype), (turns.n_members, self.n_inputs)
+        )
+
+    @property
+    def input_width(self):
+        return self.n_inputs
+
+    def forward(self, x, out, workspace, relu=False):
+        self.turns.draw(len(x), not workspace.fixed)
+        factored = workspace.empty("factored", x.shape, x.dtype)
+        np.multiply(x, self.factors[self.turns.members], out=factored)
+        super().forward(factored, out, workspace, relu)
+
+    def backward(self, grad_y, x, gradients, grad_x, workspace):
+        super().backward(grad_y, workspace.empty("factored", x.shape, x.dtype), gradients, grad_x, workspace)
+
+
+class TurnsHeads(Heads):
+    """A dense layer for every member, each for its own rows."""
+
+    def __init__(self, layers, turns):
+        super().__init__(layers)
+        self.n_inputs, self.n_outputs, self.turns = layers[0].n_inputs, layers[0].n_outputs, turns
+
+    def forward(self, x, out, workspace, relu=False):
+        for rows, weights, bias in zip(self.turns.rows(), *self.parameters.values(), strict=True):
+            out[rows] = x[rows] @ weights.T + bias
+
+    def backward(self, grad_y, x, gradients, grad_x, workspace):
+        weights = self.parameters["weights"]
+        for rows, w, grad_w, grad_b in zip(self.turns.rows(), weights, *gradients.values(), strict=True):
+            grad = grad_y[rows]
+            grad_w[...] = grad.T @ x[rows]
+            grad_b[...] = grad.sum(axis=0)
+            grad_x[rows] = grad @ w
+
+
+class TurnsNetwork(Network):
+    """Scores of all members, side by side."""
+
+    def scores(self, X):
+        turns, scores = self.layers[0].turns, []
+        for member in range(turns.n_members):
+            turns.member = member
+            scores.append(super().scores(X))
+        return np.hstack(scores)
+
+
+class TurnsLoss(MeanLoss):
+    """The loss of the members whose turn it is, mean of all members' predictions."""
+
+    def value_and_gradient(self, scores, targets, weights=None):
+        return self.loss.value_and_gradient(scores, targets, weights)
+
+
+class TakingTurns(Members):
+    """`Members`, one of which learns from a row of a batch: training costs what it costs for one network."""
+
+    def _make_network(self, X, n_outputs, described):
+        super()._make_network(X, n_outputs, described)
+        self.network_ = TurnsNetwork(self.network_.layers, self.activation)
+
+    def _rebuilt(self, first, *others):
+        *hidden, head = others
+        turns = Turns(self.n_members, self._rng)
+        self._loss = TurnsLoss(self._loss, self.n_members)
+        return [TurnsFirst(first, turns), *hidden, TurnsHeads(self._heads(head), turns)]
