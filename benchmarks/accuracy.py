@@ -1,15 +1,17 @@
 """Accuracy beside dense networks, linear models and boosted trees: python benchmarks/accuracy.py --data FILE...
 
-Four of scikit-learn's data sets, and every FILE that examples/fashion_mnist_rpp.py takes with --data. All networks have
-two hidden layers and the same number of epochs, which those with a constant learning rate are held to by
-n_iter_no_change, for by default they stop when the training loss stands still; all else is, but for what a name says,
-the default. A quarter of the data is for testing; of a file its test images, or a sixth. Seeds change initial weights,
-the order of samples and the split; a file's split stays. Scores are accuracies, R² for diabetes, mean ± standard
-deviation over the seeds; seconds are the median of the fits. Models that are no networks are fitted once where there
-are more than 10,000 samples.
+Four of scikit-learn's data sets, and every FILE that examples/fashion_mnist_rpp.py takes with --data. Networks take the
+same number of epochs, which those with a constant learning rate are held to by n_iter_no_change, for by default they
+stop when the training loss stands still; all else is, but for what a name says, the default. "dense" are this
+package's dense layers with the defaults of all its networks, MLPClassifier is scikit-learn's. A quarter of the data is
+for testing; of a file its test images, or a sixth. Seeds change initial weights, the order of samples and the split; a
+file's split stays. Scores are accuracies, R² for diabetes, mean ± standard deviation over the seeds; seconds are the
+median of the fits. What takes more than a minute is fitted twice, and models that are no networks once, where there are
+more than 10,000 samples. --json keeps the results in a file, for benchmarks/pareto.py.
 """
 
 import argparse
+import json
 import time
 import warnings
 from itertools import pairwise
@@ -26,10 +28,21 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from ldlrpp import LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor, kernels, warmup
+from ldlrpp import (
+    LDLClassifier,
+    LDLRegressor,
+    MixedClassifier,
+    MixedRegressor,
+    RPPClassifier,
+    RPPRegressor,
+    kernels,
+    warmup,
+)  # fmt: skip
 
 TABLES = {"digits": load_digits, "breast cancer": load_breast_cancer, "wine": load_wine, "diabetes": load_diabetes}
 LDL_WIDTHS, RPP_WIDTHS = (1024, 1024), (1000, 1000)
+# What takes longer is fitted twice only.
+SLOW = 60
 
 
 def table(loader, seed):
@@ -60,25 +73,31 @@ def narrow_width(n_inputs, n_outputs, n_parameters):
 
 def models(n_inputs, n_outputs, regression, epochs, seed):
     """What is compared, by name."""
-    ldl, rpp, mlp, trees = (
-        (LDLRegressor, RPPRegressor, MLPRegressor, HistGradientBoostingRegressor)
+    ldl, rpp, mixed, mlp, trees = (
+        (LDLRegressor, RPPRegressor, MixedRegressor, MLPRegressor, HistGradientBoostingRegressor)
         if regression
-        else (LDLClassifier, RPPClassifier, MLPClassifier, HistGradientBoostingClassifier)
+        else (LDLClassifier, RPPClassifier, MixedClassifier, MLPClassifier, HistGradientBoostingClassifier)
     )
     common = {"max_iter": epochs, "random_state": seed}
     options = {**common, "n_iter_no_change": epochs}
+
+    def dense(*widths):
+        return mixed([("dense", width) for width in widths], **options)
+
     butterflies = (1 << (max(pair) - 1).bit_length() for pair in pairwise([n_inputs, *LDL_WIDTHS]))
     size = sum(map(kernels.ldl_n_parameters, butterflies)) + (LDL_WIDTHS[-1] + 1) * n_outputs
     width = narrow_width(n_inputs, n_outputs, size)
     return {
-        f"LDL {LDL_WIDTHS}": ldl(LDL_WIDTHS, **options),
-        f"LDL {LDL_WIDTHS}, cosine from 0.004": ldl(
-            LDL_WIDTHS, learning_rate="cosine", learning_rate_init=0.004, **common
-        ),
-        f"RPP {RPP_WIDTHS}, k = 10": rpp(RPP_WIDTHS, n_permutations=10, **options),
-        f"RPP {RPP_WIDTHS}, k = 100": rpp(RPP_WIDTHS, n_permutations=100, **options),
-        f"dense {LDL_WIDTHS}": mlp(hidden_layer_sizes=LDL_WIDTHS, **options),
-        "dense, as many parameters as LDL": mlp(hidden_layer_sizes=(width, width), **options),
+        "LDL 1024": ldl(**options),
+        "LDL (1024, 1024)": ldl(LDL_WIDTHS, **options),
+        "LDL (1024, 1024), cosine": ldl(LDL_WIDTHS, learning_rate="cosine", **common),
+        "LDL (4096, 4096)": ldl((4096, 4096), **options),
+        "RPP (1000, 1000), k = 10": rpp(RPP_WIDTHS, **options),
+        "RPP (1000, 1000), k = 100": rpp(RPP_WIDTHS, n_permutations=100, **options),
+        "dense, as many parameters as LDL (1024, 1024)": dense(width, width),
+        "dense (256, 256)": dense(256, 256),
+        "dense (1024, 1024)": dense(1024, 1024),
+        "MLPClassifier (1024, 1024)": mlp(hidden_layer_sizes=(1024, 1024), **options),
         "ridge regression" if regression else "logistic regression": (
             Ridge() if regression else LogisticRegression(max_iter=200)
         ),
@@ -87,15 +106,16 @@ def models(n_inputs, n_outputs, regression, epochs, seed):
 
 
 def n_parameters(model):
+    """Number of parameters, None where there is no saying."""
     if hasattr(model, "n_parameters_"):
-        return f"{model.n_parameters_:,}"
+        return model.n_parameters_
     if hasattr(model, "coefs_"):
-        return f"{sum(a.size for a in model.coefs_ + model.intercepts_):,}"
-    return f"{model.coef_.size + np.size(model.intercept_):,}" if hasattr(model, "coef_") else "–"
+        return sum(a.size for a in model.coefs_ + model.intercepts_)
+    return int(model.coef_.size + np.size(model.intercept_)) if hasattr(model, "coef_") else None
 
 
 def compare(name, split, seeds):
-    """Print the table of a data set; ``split`` gives the data of a seed."""
+    """Print the table of a data set, and return it; ``split`` gives the data of a seed."""
     results = {}
     for seed in range(seeds):
         X_train, y_train, X_test, y_test = split(seed)
@@ -103,34 +123,48 @@ def compare(name, split, seeds):
         regression = np.issubdtype(np.asarray(y_train).dtype, np.floating)
         n_outputs = 1 if regression or len(np.unique(y_train)) == 2 else len(np.unique(y_train))
         for label, model in models(X_train.shape[1], n_outputs, regression, epochs, seed).items():
-            if seed and len(X_train) > 10_000 and not hasattr(model, "hidden_layer_sizes"):
+            result = results.setdefault(label, {"scores": [], "seconds": []})
+            is_network = hasattr(model, "activation")
+            if seed and len(X_train) > 10_000 and not is_network:
+                continue
+            if seed > 1 and max(result["seconds"]) > SLOW:
                 continue
             start = time.perf_counter()
             model.fit(X_train, y_train)
-            seconds = time.perf_counter() - start
-            scores, times, _ = results.setdefault(label, ([], [], n_parameters(model)))
-            scores.append(model.score(X_test, y_test))
-            times.append(seconds)
+            result["seconds"].append(round(time.perf_counter() - start, 3))
+            result["scores"].append(round(model.score(X_test, y_test), 5))
+            result["parameters"] = n_parameters(model)
+            # OpenBLAS's threads wait actively for a while, and would take time from whoever is next
+            time.sleep(0.3)
     score = "accuracy" if is_classifier(model) else "R²"
     print(f"\n{name}: {len(X_train)} + {len(X_test)} samples of {X_train.shape[1]} features, {epochs} epochs\n")
     print(f"| model | test {score} | parameters | s |\n|---|---|---|---|")
-    for label, (scores, times, size) in results.items():
+    for label, result in results.items():
+        scores = result["scores"]
         score = f"{np.mean(scores):.4f}" + (f" ± {np.std(scores):.4f}" if len(scores) > 1 else "")
-        print(f"| {label} | {score} | {size} | {np.median(times):.1f} |", flush=True)
+        size = "–" if result["parameters"] is None else f"{result['parameters']:,}"
+        print(f"| {label} | {score} | {size} | {np.median(result['seconds']):.1f} |", flush=True)
+    return results
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="*", default=[])
+    parser.add_argument("--tables", nargs="*", choices=list(TABLES), default=list(TABLES))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="file of results, to which these are added")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted, not waited out
     warmup(np.float32)
-    for name, loader in TABLES.items():
-        compare(name, lambda seed, loader=loader: table(loader, seed), options.seeds)
+    splits = {name: lambda seed, loader=TABLES[name]: table(loader, seed) for name in options.tables}
     for file in options.data:
         name, data = images(file)
-        compare(name, lambda seed, data=data: data, options.seeds)
+        splits[name] = lambda seed, data=data: data
+    for name, split in splits.items():
+        results = compare(name, split, options.seeds)
+        if options.json:
+            kept = json.loads(options.json.read_text()) if options.json.exists() else {}
+            options.json.write_text(json.dumps({**kept, name: results}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

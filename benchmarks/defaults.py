@@ -1,9 +1,9 @@
-"""What the estimators' defaults rest on: python benchmarks/defaults.py --data FILE... [--only LDL RPP dense]
+"""What the estimators' defaults rest on: python benchmarks/defaults.py --data FILE... [--only "LDL rates" ...]
 
-Learning rates, averages and batches of every kind of network, and then one default at a time changed. Networks are
+Learning rates, averages and batches of every kind of network, and one default at a time changed. Networks are
 scored on validation samples that are no one's test samples: two fifths of each of scikit-learn's data sets, and of the
 files' training images all but the first 2,200 of few, all but 8,000 of many (of which 10,000 are scored), and all but
-10,000 of many, which RPP, the slowest, is spared. Accuracy or, for diabetes, R²: mean ± standard deviation over the
+10,000 of many, which the slower ones are spared. Accuracy or, for diabetes, R²: mean ± standard deviation over the
 seeds.
 """
 
@@ -33,40 +33,66 @@ from ldlrpp.network import LDL
 DENSE = (("dense", 256), ("dense", 256))
 
 
-def _grid(rates, decays, batches):
-    yield "the defaults", {}
-    for rate, average in itertools.product(rates, decays):
-        yield f"{rate}, {average}", {"learning_rate_init": rate, "average": average}
-    for size in batches:
-        yield f"batches of {size}", {"batch_size": size}
+def _grid(*rows):
+    return {
+        f"rate {rate}, average {average}": {"learning_rate_init": rate, "average": average} for rate, average in rows
+    }
 
 
-KINDS = {
-    "LDL": (
-        (LDLClassifier, LDLRegressor),
-        {"hidden_layer_sizes": LDL_WIDTHS},
-        dict(_grid((0.001, 0.002, 0.004, 0.008), (False, 0.99, 0.995, 0.998), (50, 100, 400))),
+def _batches(*sizes):
+    return {f"batches of {size}": {"batch_size": size} for size in sizes}
+
+
+LDL_NETWORK = (LDLClassifier, LDLRegressor), {"hidden_layer_sizes": LDL_WIDTHS}
+RPP_NETWORK = (RPPClassifier, RPPRegressor), {"hidden_layer_sizes": RPP_WIDTHS}
+DENSE_NETWORK = (MixedClassifier, MixedRegressor), {"hidden_layers": DENSE}
+
+# What is compared: the network, what of it changes, and the most samples of the data that it is fitted to.
+COMPARED = {
+    "LDL rates": (
+        *LDL_NETWORK,
+        _grid(*itertools.product((0.001, 0.002, 0.004, 0.008), (False, 0.99, 0.995, 0.998))),
+        np.inf,
+    ),
+    "LDL batches": (*LDL_NETWORK, {"the defaults": {}, **_batches(100, 400)}, np.inf),
+    "LDL others": (
+        *LDL_NETWORK,
         {
-            **{f"learning_rate='{kind}'": {"learning_rate": kind} for kind in ("cosine", "onecycle")},
+            "learning_rate='cosine'": {"learning_rate": "cosine"},
             "init='normal'": {"init": "normal"},
+            "init='hadamard'": {"init": "hadamard"},
+            "init='hadamard', the first layer": {"init": ("hadamard", "orthogonal")},
             "input_expansion='pad'": {"input_expansion": "pad"},
             "1 layer": {"hidden_layer_sizes": LDL_WIDTHS[:1]},
             "3 layers": {"hidden_layer_sizes": LDL_WIDTHS[:1] * 3},
-            **{f"dropout={rate}": {"dropout": rate} for rate in (0.1, 0.3)},
-            **{f"alpha={alpha}, on butterflies too": {"alpha": alpha} for alpha in (0.01, 0.1)},
+            "dropout=0.1": {"dropout": 0.1},
+            "alpha=0.1, on butterflies too": {"alpha": 0.1},
         },
+        10_000,
     ),
-    "RPP": (
-        (RPPClassifier, RPPRegressor),
-        {"hidden_layer_sizes": RPP_WIDTHS},
-        dict(_grid((0.001, 0.002, 0.004), (False, 0.99, 0.998), (100,))),
-        {"n_permutations=100": {"n_permutations": 100}, "1 layer": {"hidden_layer_sizes": RPP_WIDTHS[:1]}},
+    "RPP rates": (
+        *RPP_NETWORK,
+        _grid((0.001, False), (0.001, 0.998), (0.002, 0.998), (0.004, 0.998), (0.002, 0.99)),
+        10_000,
     ),
-    "dense": (
-        (MixedClassifier, MixedRegressor),
-        {"hidden_layers": DENSE},
-        dict(_grid((0.001, 0.002, 0.004), (False, 0.99, 0.998), (100, 400))),
-        {},
+    "RPP others": (
+        *RPP_NETWORK,
+        {
+            "the defaults": {},
+            "signs=False": {"signs": False},
+            "n_permutations=100": {"n_permutations": 100},
+            "n_permutations=100, signs=False": {"n_permutations": 100, "signs": False},
+            **_batches(100),
+        },
+        10_000,
+    ),
+    "dense rates": (
+        *DENSE_NETWORK,
+        {
+            **_grid(*itertools.product((0.001, 0.002, 0.004), (False, 0.99, 0.998))),
+            **_batches(100, 400),
+        },
+        np.inf,
     ),
 }
 
@@ -97,32 +123,26 @@ def score(kinds, parameters, data, seeds):
     return [kind(**options, random_state=seed).fit(X_train, y_train).score(X_val, y_val) for seed in range(seeds)]
 
 
-def table(title, kinds, common, variants, data, seeds):
-    print(f"\n| {title} | {' | '.join(data)} |\n|---|{'---|' * len(data)}", flush=True)
-    for label, parameters in variants.items():
-        LDL.decayed = ("weights",) if "butterflies" in label else ()
-        print(f"| {label}", end="", flush=True)
-        for values in data.values():
-            scores = score(kinds, {**common, **parameters}, values, seeds)
-            print(f" | {np.mean(scores):.4f} ± {np.std(scores):.4f}", end="", flush=True)
-        print(" |", flush=True)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="*", default=[])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", choices=list(KINDS), default=list(KINDS))
+    parser.add_argument("--only", nargs="*", choices=list(COMPARED), default=list(COMPARED))
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted, not waited out
     warmup(np.float32)
     data = dict(splits(options.data))
-    for name in options.only:
-        kinds, common, rates, variants = KINDS[name]
-        scored = {key: value for key, value in data.items() if name != "RPP" or len(value[0]) <= 10_000}
-        table(f"{name}: learning rate, average", kinds, common, rates, scored, options.seeds)
-        if variants:
-            table(f"{name}: one default changed", kinds, common, variants, scored, options.seeds)
+    for title in options.only:
+        kinds, common, variants, most = COMPARED[title]
+        scored = {name: values for name, values in data.items() if len(values[0]) <= most}
+        print(f"\n| {title} | {' | '.join(scored)} |\n|---|{'---|' * len(scored)}", flush=True)
+        for label, parameters in variants.items():
+            LDL.decayed = ("weights",) if "butterflies" in label else ()
+            print(f"| {label}", end="", flush=True)
+            for values in scored.values():
+                scores = score(kinds, {**common, **parameters}, values, options.seeds)
+                print(f" | {np.mean(scores):.4f} ± {np.std(scores):.4f}", end="", flush=True)
+            print(" |", flush=True)
 
 
 if __name__ == "__main__":

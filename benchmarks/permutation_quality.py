@@ -1,7 +1,8 @@
-"""Print how RPP's permutations compare with random ones: python benchmarks/permutation_quality.py
+"""Print how RPP's permutations and signs compare with random ones: python benchmarks/permutation_quality.py
 
 For every size, statistics of many columns in standard deviations from what random permutations give, and the most
-frequent step of a column beside that of NumPy's permutations. The tests check the same with fewer columns.
+frequent step of a column beside that of NumPy's permutations; then statistics of their signs. The tests check the same
+with fewer columns.
 """
 
 import sys
@@ -20,7 +21,7 @@ ENTRIES = 10_000_000
 MAX_COLUMNS = 20_000
 
 
-def main():
+def permutations():
     titles = (
         "m",
         "columns",
@@ -51,6 +52,24 @@ def main():
             statistics.most_frequent_step(random),
         )
         print(f"{m:>12}{n_columns:>12}" + "".join(f"{value:>12.2f}" for value in values))
+
+
+def signs():
+    for m in (16, 64, *SIZES):
+        n_columns = max(4, min(MAX_COLUMNS, ENTRIES // m))
+        entries = kernels.rpp_permutation(m, n_columns, 1, 2026, signs=True)[0].T
+        sign_bit = 8 * entries.itemsize - 1
+        columns, negative = (entries & (2**sign_bit - 1)).astype(np.int64), entries >> sign_bit
+        b = bijection.feistel_sides(m)[1] if m > bijection.FISHER_YATES_INPUTS else 8
+        values = statistics.sign_deviations(columns, 1.0 - 2.0 * negative, b)
+        if m == 16:
+            print("\n" + "".join(f"{title:>12}" for title in ("m", "columns", *values)))
+        print(f"{m:>12}{n_columns:>12}" + "".join(f"{value:>12.2f}" for value in values.values()), flush=True)
+
+
+def main():
+    permutations()
+    signs()
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ BATCHES = (1, 16, 64, 256, 1024)
 class Layers:
     """An RPP layer with inputs, outputs and gradients; permutations are kept, or the wide weights besides."""
 
-    def __init__(self, m, n, k, batch, *, share_columns=False, kept=False, wide=False):
+    def __init__(self, m, n, k, batch, *, share_columns=False, signs=False, kept=False, wide=False):
         rng = np.random.default_rng(0)
         draw = lambda *shape: rng.standard_normal(shape, dtype=np.float32)  # noqa: E731
         self.x, self.grad_y, self.hidden_t, self.bias = draw(batch, m), draw(batch, n * k), draw(n, m), draw(n * k)
@@ -35,8 +35,8 @@ class Layers:
         )
         seed, rows = np.uint64(7), np.empty((0, m), np.uint16)
         if kept:
-            rows = rpp_cpu.permutations(m, n, n * k, seed, share_columns)
-        self.layer = self.hidden_t, seed, rows, share_columns
+            rows = rpp_cpu.permutations(m, n, n * k, seed, share_columns, signs)
+        self.layer = self.hidden_t, seed, rows, share_columns, signs
         self.wide = np.empty((n * k if wide else 0, m), np.float32)
         self.empty = functools.cache(lambda name, shape, dtype: memory.empty(shape, dtype))
 
@@ -83,13 +83,19 @@ def against_dense():
 
 def variants():
     print("\nForward (forward + backward) / dense: permutations computed and kept, kept with the wide weights between")
-    print("forward and backward, as in training, and shared by the columns of a head")
-    print(f"{'m, n, k':>16}{'batch':>7}{'computed':>15}{'kept':>15}{'weights too':>15}{'shared':>15}{'kept MiB':>10}")
+    print(
+        "forward and backward, as in training, the first and the third with signs, and shared by the columns of a head"
+    )
+    titles = ("computed", "kept", "weights too", "signs", "signs, kept", "shared")
+    print(f"{'m, n, k':>16}{'batch':>7}" + "".join(f"{title:>15}" for title in titles) + f"{'kept MiB':>10}")
     for m, n, k in SHAPES:
         for batch in (1, 64, 256):
             dense = dense_times(m, n * k, batch)
             cells = []
-            for options in ({}, {"kept": True}, {"kept": True, "wide": True}, {"share_columns": True}):
+            for options in (
+                {}, {"kept": True}, {"kept": True, "wide": True}, {"signs": True},
+                {"signs": True, "kept": True, "wide": True}, {"share_columns": True},
+            ):  # fmt: skip
                 rpp = Layers(m, n, k, batch, **options).times()
                 cells.append(f"{rpp[0] / dense[0]:.2f} ({rpp[1] / dense[1]:.2f})")
             mib = 2 * m * n * k / 2**20
@@ -99,24 +105,24 @@ def variants():
 
 
 @numba.njit
-def generate(m, n_columns, source, tile):
+def generate(m, n_columns, signs, source, tile):
     work, order = permutations_cpu.scratch(m), np.empty(permutations_cpu.order_size(m), np.uint32)
     for c in range(n_columns):
-        permutations_cpu.permutation_column(m, np.uint64(5), c, 3, work, order)
+        permutations_cpu.permutation_column(m, np.uint64(5), c, 3, signs, work, order)
         if len(tile):
-            for i in range(m):
-                tile[i] = source[order[i]]
+            rpp_cpu._gather(source, order, signs, tile)
 
 
 def entries():
-    print("\nA permutation entry on one core, ns: its hash, hash and gather")
+    print("\nA permutation entry on one core, ns: its hash, hash and gather; the same with signs")
     for m in (64, 100, 784, 1000, 1024, 4096, 65536):
         source, n_columns = np.ones(m, np.float32), max(4, 2**20 // m)
         seconds = [
-            best(lambda: generate(m, n_columns, source, tile))  # noqa: B023
+            best(lambda: generate(m, n_columns, signs, source, tile))  # noqa: B023
+            for signs in (False, True)
             for tile in (source[:0], np.empty_like(source))
         ]
-        print(f"  m = {m}: " + ", ".join(f"{1e9 * s / (m * n_columns):.2f}" for s in seconds))
+        print(f"  m = {m}: " + ", ".join(f"{1e9 * s / (m * n_columns):.2f}" for s in seconds), flush=True)
 
 
 def peak():

@@ -1,9 +1,9 @@
 """Accuracy of RPP's variants: python benchmarks/rpp_variants.py FILE...
 
 Files are what examples/fashion_mnist_rpp.py takes with --data. Two relu layers of width 1000, 10 columns of weights
-seen through 100 permutations, batches of 200: columns with permutations of their own against columns that share them
-(Adam), and what the gradient of a weight, a sum over its 100 copies, is divided by (SGD with one seed, at several
-learning rates; Adam divides it out).
+seen through 100 permutations, batches of 200: columns with permutations of their own, with and without signs, against
+columns that share them (Adam), and what the gradient of a weight, a sum over its 100 copies, is divided by (SGD with
+one seed, at several learning rates; Adam divides it out).
 """
 
 import argparse
@@ -61,6 +61,7 @@ def main():
                 "columns that share permutations" if share_columns else "a permutation for every column"
             )
             row(title, scores(data, options.seeds, share_columns=share_columns, max_iter=epochs))
+        row("Adam, no signs", scores(data, options.seeds, signs=False, max_iter=epochs))
         for grad_scale in ("sum", "sqrt", "mean"):
             for rate in (0.001, 0.01, 0.1):
                 sgd = {"solver": "sgd", "learning_rate_init": rate, "grad_scale": grad_scale, "max_iter": epochs}

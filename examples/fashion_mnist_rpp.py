@@ -38,9 +38,11 @@ from ldlrpp import RPPClassifier
 def networks():
     """The five classifiers, by name. None has weight decay: what is compared is how well they can fit."""
     common = {"alpha": 0.0, "random_state": 0}
+    # signs would help; without them it is the layer as it was first written down
+    rpp = {"n_permutations": 100, "signs": False, **common}
     return {
-        "RPP": RPPClassifier((1000, 1000), n_permutations=100, **common),
-        "RPP, no bias": RPPClassifier((1000, 1000), n_permutations=100, bias="none", **common),
+        "RPP": RPPClassifier((1000, 1000), **rpp),
+        "RPP, no bias": RPPClassifier((1000, 1000), bias="none", **rpp),
         "dense 1000": MLPClassifier((1000, 1000), **common),
         "dense 10": MLPClassifier((10, 10), **common),
         "softmax": MLPClassifier((), **common),

@@ -37,7 +37,7 @@ def stream(n_chunks, seed=0):
 def accuracies(n_chunks):
     """Accuracy on every chunk but the first, before it is learned, by model."""
     learners = {
-        "LDLClassifier": LDLClassifier((512, 512), learning_rate_init=0.002, random_state=0),
+        "LDLClassifier": LDLClassifier((512, 512), random_state=0),
         "linear (SGDClassifier)": SGDClassifier(random_state=0),
     }
     results = {name: [] for name in [*learners, "LDLClassifier, first half only"]}

@@ -73,27 +73,27 @@ def butterfly(x, twiddle):
 # --- RPP -------------------------------------------------------------------------------------------------------------
 
 
-def rpp_matrix(hidden, permutation, width=None):
-    """The first columns of the wide matrix; permutation (k, m, n)."""
+def rpp_matrix(hidden, permutation, signs, width=None):
+    """The first columns of the wide matrix; permutation and signs (k, m, n)."""
     k, _, n = permutation.shape
-    columns = [hidden[permutation[h, :, j], j] for h in range(k) for j in range(n)]
+    columns = [signs[h, :, j] * hidden[permutation[h, :, j], j] for h in range(k) for j in range(n)]
     return np.stack(columns[:width], axis=1)
 
 
-def rpp_forward(x, hidden, permutation, bias=0.0, width=None):
+def rpp_forward(x, hidden, permutation, signs, bias=0.0, width=None):
     """``bias`` has a value for every output, or for every column."""
-    y = x @ rpp_matrix(hidden, permutation, width)
+    y = x @ rpp_matrix(hidden, permutation, signs, width)
     return y + np.resize(bias, y.shape[1])
 
 
-def rpp_backward(grad_y, x, hidden, permutation):
+def rpp_backward(grad_y, x, hidden, permutation, signs):
     n, width = hidden.shape[1], grad_y.shape[1]
     grad_matrix = x.T @ grad_y
     grad_hidden = np.zeros_like(hidden)
     for c in range(width):
         h, j = divmod(c, n)
-        grad_hidden[permutation[h, :, j], j] += grad_matrix[:, c]
-    return grad_y @ rpp_matrix(hidden, permutation, width).T, grad_hidden, grad_y.sum(axis=0)
+        grad_hidden[permutation[h, :, j], j] += signs[h, :, j] * grad_matrix[:, c]
+    return grad_y @ rpp_matrix(hidden, permutation, signs, width).T, grad_hidden, grad_y.sum(axis=0)
 
 
 # --- The permutation, in Python's integers ---------------------------------------------------------------------------
@@ -117,38 +117,49 @@ def key_words(n_words, seed, head, column):
 
 
 def permutation(m, seed, head, column):
+    return permutation_and_signs(m, seed, head, column)[0]
+
+
+def permutation_and_signs(m, seed, head, column):
     if m <= 64:
         order = list(range(m))
         for word, i in zip(key_words(m - 1, seed, head, column), range(m - 1, 0, -1), strict=True):
             j = word * (i + 1) // 2**32
             order[i], order[j] = order[j], order[i]
-        return np.array(order)
+        words = philox4x32((0, column, head, 1), (seed % 2**32, seed // 2**32))
+        return np.array(order), np.array([1 - 2 * (words[i // 32] >> i % 32 & 1) for i in range(m)])
     words = key_words(12 if m <= 512 else 8, seed, head, column)
     b = 16
     while b * b < m:
         b += 16
     a = -(-m // b)
-    values = feistel(np.arange(a * b), a, b, words)
-    order = values[:m]
-    while (order >= m).any():
-        order = np.where(order >= m, values[order], order)
-    return order
+    values, fs = feistel(np.arange(a * b), a, b, words)
+    return walk(m, values, 1 - 2 * (np.bitwise_xor.reduce(fs) * 40501 % 2**16 // 2**15))
+
+
+def walk(m, values, signs):
+    last = np.arange(m)
+    while (values[last] >= m).any():
+        last = np.where(values[last] >= m, values[last], last)
+    return values[last], signs[last]
 
 
 def feistel(v, a, b, words, mix=True):
-    left, right = v // b, v % b
+    """Where positions go, and the f of every round."""
+    left, right, fs = v // b, v % b, []
     for t, word in enumerate(words):
         source, modulus = (right, a) if t % 2 == 0 else (left, b)
         f = (source * ((word % 2**16) | 1) + word // 2**16) % 2**16
         if mix:
             f ^= f >> 7
             f = f * 40501 % 2**16
+        fs.append(f)
         f = f * modulus // 2**16
         if t % 2 == 0:
             left = (left + f) % a
         else:
             right = (right + f) % b
-    return left * b + right
+    return left * b + right, fs
 
 
 # --- Dense -----------------------------------------------------------------------------------------------------------

@@ -17,11 +17,11 @@ Y, Y_TEST = X[:, 0] * X[:, 1] > 0, X_TEST[:, 0] * X_TEST[:, 1] > 0
 SMALL = {"hidden_layer_sizes": (20,), "batch_size": 40, "learning_rate_init": 0.01, "random_state": 0, "max_iter": 3}
 
 
-def averaged(iterates, first, decay):
+def averaged(iterates, first, decay, reach=np.inf, n_steps=1):
     """The average by its formula, in float64, from the parameters after every step."""
     a = first.astype(np.float64)
     for t, w in enumerate(iterates):
-        d = min(decay, (1 + t) / (10 + t))
+        d = min(decay, (1 + t) / (10 + t), 1 - 1 / (reach * n_steps))
         a = d * a + (1 - d) * w
     return a
 
@@ -34,12 +34,26 @@ def test_the_average_follows_its_formula(optimizer, size, decay):
     first, iterates = parameters.copy(), []
     optimizer, average = copy.deepcopy(optimizer), Average(decay)
     for n_steps in (1, 4):  # in two contexts, as of two epochs
-        with average.steps(parameters):
+        with average.steps(parameters, n_steps):
             for _ in range(n_steps):
                 optimizer.step(parameters, rng.normal(size=size), size // 2, 0.1, average)
                 iterates.append(parameters.copy())
         np.testing.assert_allclose(parameters, averaged(iterates, first, decay))
         np.testing.assert_array_equal(average.state["iterate"], iterates[-1])
+
+
+def test_the_average_reaches_back_a_few_epochs():
+    parameters, average = np.zeros(1), Average(0.9, 0.4)
+    optimizer = SGD(learning_rate=1.0, momentum=0.0)
+    iterates = []
+    for _ in range(4):
+        with average.steps(parameters, 3):
+            for _ in range(3):
+                optimizer.step(parameters, np.ones(1), average=average)
+                iterates.append(parameters.copy())
+        np.testing.assert_allclose(parameters, averaged(iterates, np.zeros(1), 0.9, 0.4, 3))
+    # 1 − 1 / (0.4 · 3) = 0.17 is reached by the second step
+    assert parameters[0] < -11.7
 
 
 def test_training_is_what_it_is_without_an_average():

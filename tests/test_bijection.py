@@ -1,4 +1,4 @@
-"""The permutation is a file format: its definition, its golden values, its statistics."""
+"""The permutation and its signs are a file format: their definition, their golden values, their statistics."""
 
 import hashlib
 import itertools
@@ -57,6 +57,39 @@ def test_golden_values(case):
     assert order[:8].tolist() == GOLDEN[case]
 
 
+def with_signs(m, n, k, seed):
+    """Permutations and signs ±1, (k, m, n)."""
+    entries = kernels.rpp_permutation(m, n, k, seed, signs=True)
+    assert entries.dtype == (np.uint16 if m <= 2**15 else np.uint32)
+    sign_bit = 8 * entries.itemsize - 1
+    return entries & (2**sign_bit - 1), 1 - 2 * (entries >> sign_bit).astype(int)
+
+
+GOLDEN_SIGNS = {
+    # as above: signs of the first entries
+    (5, 0, 0, 0): "-+-++",
+    (64, 2**64 - 1, 3, 2): "+---++--+---+++-",
+    (65, 0, 0, 0): "-+---+--+-----+-",
+    (784, 1, 99, 9): "+++-++-+-+-+++-+",
+    (1000, 2**64 - 1, 0, 1): "+++--+----++----",
+    (70_000, 12345678901234567890, 2, 0): "+--+----++-+-++-",
+}
+
+
+@pytest.mark.parametrize("case", GOLDEN_SIGNS, ids=str)
+def test_golden_signs(case):
+    m, seed, head, column = case
+    _, signs = with_signs(m, column + 1, head + 1, seed)
+    assert "".join("-+"[(sign + 1) // 2] for sign in signs[head, :16, column]) == GOLDEN_SIGNS[case]
+
+
+def test_golden_checksum_of_signs():
+    digest = hashlib.sha256()
+    for m in (1, 2, 3, 17, 64, 65, 100, 500, 512, 513, 784, 1000, 1024, 4096, 32_768, 32_769, 65_536, 65_537):
+        digest.update(with_signs(m, 3, 2, 2**63 + m)[1].astype("i1").tobytes())
+    assert digest.hexdigest() == "16ae38a8fa1c619d843c54ecfc6d22f5bd1d8d701f6807e12b04f6b87dcf3d2a"
+
+
 def test_golden_checksum():
     digest = hashlib.sha256()
     for m in (1, 2, 3, 17, 64, 65, 100, 500, 512, 513, 784, 1000, 1024, 4096, 65_536, 65_537):
@@ -65,19 +98,24 @@ def test_golden_checksum():
 
 
 @pytest.mark.parametrize(
-    "m", [1, 2, 3, 63, 64, 65, 66, 127, 256, 257, 512, 513, 784, 1000, 1024, 1025, 5000, 65_536, 100_003]
-)
+    "m",
+    [1, 2, 33, 63, 64, 65, 66, 127, 256, 257, 512, 513, 784, 1000, 1024, 1025, 5000, 32_768, 32_769, 65_536, 100_003],
+)  # fmt: skip
 def test_kernels_follow_the_definition(m):
     order = kernels.rpp_permutation(m, 3, 2, 2**64 - 3)
     assert order.shape == (2, m, 3)
     assert order.dtype == (np.uint16 if m <= 2**16 else np.uint32)
+    beside, signs = with_signs(m, 3, 2, 2**64 - 3)
+    np.testing.assert_array_equal(beside, order)
     for h, j in itertools.product(range(2), range(3)):
-        np.testing.assert_array_equal(order[h, :, j], reference.permutation(m, 2**64 - 3, h, j))
+        expected, expected_signs = reference.permutation_and_signs(m, 2**64 - 3, h, j)
+        np.testing.assert_array_equal(order[h, :, j], expected)
+        np.testing.assert_array_equal(signs[h, :, j], expected_signs)
 
 
 def test_growing_a_layer_keeps_its_permutations():
     np.testing.assert_array_equal(
-        kernels.rpp_permutation(100, 5, 7, 1)[:3, :, :2], kernels.rpp_permutation(100, 2, 3, 1)
+        kernels.rpp_permutation(100, 5, 7, 1, signs=True)[:3, :, :2], kernels.rpp_permutation(100, 2, 3, 1, signs=True)
     )
 
 
@@ -97,8 +135,10 @@ def test_bijection_for_large_sizes(m):
 def test_a_position_alone_and_a_whole_column_agree(m):
     multipliers, increments = np.zeros(bijection.MAX_ROUNDS, np.uint16), np.zeros(bijection.MAX_ROUNDS, np.uint16)
     bijection.round_keys(m, np.uint64(3), np.uint64(1), np.uint64(2), multipliers, increments)
-    alone = [bijection.feistel(i, m, multipliers, increments) for i in range(m)]
-    np.testing.assert_array_equal(kernels.rpp_permutation(m, 3, 2, 3)[1, :, 2], alone)
+    alone = np.array([bijection.feistel(i, m, multipliers, increments) for i in range(m)])
+    order, signs = with_signs(m, 3, 2, 3)
+    np.testing.assert_array_equal(order[1, :, 2], alone[:, 0])
+    np.testing.assert_array_equal(signs[1, :, 2], 1 - 2 * alone[:, 1])
 
 
 SIMULATED = """
@@ -107,20 +147,24 @@ from numba import cuda
 from ldlrpp.kernels import bijection
 
 @cuda.jit
-def permute(m, seed, head, column, out):
+def permute(m, seed, head, column, out, signs):
     multipliers = cuda.local.array(12, np.uint16)
     increments = cuda.local.array(12, np.uint16)
     if m <= bijection.FISHER_YATES_INPUTS:
         bijection.fisher_yates(m, seed, head, column, out)
+        bits = bijection.few_signs(seed, head, column)
+        for i in range(m):
+            signs[i] = 1 - 2 * np.int64((bits >> np.uint64(i)) & np.uint64(1))
     else:
         bijection.round_keys(m, seed, head, column, multipliers, increments)
         for i in range(m):
-            out[i] = bijection.feistel(i, m, multipliers, increments)
+            out[i], is_negative = bijection.feistel(i, m, multipliers, increments)
+            signs[i] = -1 if is_negative else 1
 
 for m in (5, 64, 65, 100, 800):
-    out = np.zeros(m, np.int32)
-    permute[1, 1](m, np.uint64(2**64 - 2), np.uint64(3), np.uint64(1), out)
-    print(*out)
+    out = np.zeros((2, m), np.int32)
+    permute[1, 1](m, np.uint64(2**64 - 2), np.uint64(3), np.uint64(1), *out)
+    print(*out.ravel())
 """
 
 
@@ -132,7 +176,8 @@ def test_the_same_source_runs_in_the_cuda_simulator():
     )
     assert done.returncode == 0, done.stderr
     for m, line in zip((5, 64, 65, 100, 800), done.stdout.splitlines(), strict=True):
-        np.testing.assert_array_equal(np.array(line.split(), int), reference.permutation(m, 2**64 - 2, 3, 1))
+        expected = np.concatenate(reference.permutation_and_signs(m, 2**64 - 2, 3, 1))
+        np.testing.assert_array_equal(np.array(line.split(), int), expected)
 
 
 # --- Statistics ------------------------------------------------------------------------------------------------------
@@ -179,15 +224,62 @@ def test_neighbouring_seeds_heads_and_columns_are_unrelated(m):
         assert np.all(np.abs(statistics.poisson_deviations((one == other).sum(axis=1))) < 5)
 
 
+def signed_columns(m, n_columns, seed=0):
+    """Columns and their signs, of a million entries at most."""
+    columns, signs = with_signs(m, min(n_columns, 10**6 // m), 1, seed)
+    return columns[0].T.astype(np.int64), signs[0].T.astype(float)
+
+
+@pytest.mark.parametrize("m", [16, 32, 64, *SIZES, 40_000])
+def test_signs_look_random_and_know_nothing_of_the_permutation(m):
+    b = bijection.feistel_sides(m)[1] if m > 64 else m // 3
+    deviations = statistics.sign_deviations(*signed_columns(m, 5000), b)
+    assert max(map(abs, deviations.values())) < 5, deviations
+
+
+@pytest.mark.parametrize("m", [7, 64, *SIZES])
+def test_signs_of_neighbouring_seeds_heads_and_columns_are_unrelated(m):
+    n_columns = min(N_COLUMNS, 10**6 // m)
+    _, heads = with_signs(m, n_columns, 2, 10)
+    signs = heads[0]
+    others = {
+        "head": (signs, heads[1]),
+        "column": (signs[:, 1:], signs[:, :-1]),
+        "seed": (signs, with_signs(m, n_columns, 1, 11)[1][0]),
+        "high half of the seed": (signs, with_signs(m, n_columns, 1, 10 + 2**32)[1][0]),
+    }
+    for one, other in others.values():
+        products = (one * other).T.astype(float)
+        assert abs(statistics.mean_deviation(products)) < 5
+        assert abs(statistics.sum_deviation(products)) < 5
+
+
 @pytest.mark.parametrize(("m", "n_rounds", "mix"), [(1000, 8, False), (65, 6, True), (257, 6, True)])
 def test_the_statistics_catch_a_weaker_network(m, n_rounds, mix):
     # An affine round function, and too few rounds for a small m
-    a, b = bijection.feistel_sides(m)
-    rng = np.random.default_rng(0)
-    columns = []
-    for words in rng.integers(2**32, size=(N_COLUMNS, n_rounds)):
-        values = reference.feistel(np.arange(a * b), a, b, words.tolist(), mix)
-        columns.append(values[:m])
-        while (columns[-1] >= m).any():
-            columns[-1] = np.where(columns[-1] >= m, values[columns[-1]], columns[-1])
+    columns, _ = zip(*networks(m, n_rounds, mix, N_COLUMNS), strict=True)
     assert statistics.steps_deviation(np.array(columns), 1) > 5
+
+
+@pytest.mark.parametrize(
+    ("n_last", "caught"),
+    # one round's f is the same for all values of a row; two are the product of a sign of the row and one of the column
+    [(1, {"sums", "next, 1", "value, 1", "rows", "value rows", "spectrum", "~ value"}), (2, {"value rows"})],
+)
+def test_the_statistics_catch_signs_of_few_rounds(n_last, caught):
+    m = 1000
+    columns, signs = [], []
+    for column, fs in networks(m, 8, True, N_COLUMNS):
+        columns.append(column)
+        signs.append(1.0 - 2 * (np.bitwise_xor.reduce(fs[-n_last:]) * 40501 % 2**16 // 2**15))
+    deviations = statistics.sign_deviations(np.array(columns), np.array(signs), bijection.feistel_sides(m)[1])
+    assert caught <= {name for name, deviation in deviations.items() if abs(deviation) > 10}
+
+
+def networks(m, n_rounds, mix, n_columns):
+    """Columns of the reference's network with keys from NumPy, and every round's f (n_rounds, m) of the last pass."""
+    a, b = bijection.feistel_sides(m)
+    for words in np.random.default_rng(0).integers(2**32, size=(n_columns, n_rounds)):
+        values, fs = reference.feistel(np.arange(a * b), a, b, words.tolist(), mix)
+        column, last = reference.walk(m, values, np.arange(a * b))
+        yield column, np.array(fs)[:, last]

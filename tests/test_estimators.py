@@ -17,7 +17,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
-from ldlrpp import LDLClassifier, LDLRegressor, LossCurveDisplay, RPPClassifier, RPPRegressor, kernels
+from ldlrpp import LDLClassifier, LDLRegressor, LDLTransformer, LossCurveDisplay, RPPClassifier, RPPRegressor, kernels
 from ldlrpp.kernels import rpp_cpu
 from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs, fit_lbfgs
 
@@ -206,7 +206,9 @@ def test_counts_of_parameters(digits):
 
 
 @unconverged
-@pytest.mark.parametrize("options", [{}, {"share_columns": True, "bias": "shared", "n_permutations": 7}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"share_columns": True, "signs": False, "bias": "shared", "n_permutations": 7}], ids=str
+)
 @pytest.mark.parametrize("width", [1, 2, 13, 64, 99, 101])
 def test_rpp_of_any_width(width, options, digits):
     X, X_test, y, _ = digits
@@ -218,8 +220,8 @@ def test_rpp_of_any_width(width, options, digits):
     matrix, bias = seeded.to_dense(0)
     layer = seeded.network_.layers[0]
     assert matrix.shape == (64, width)
-    hidden, shared = layer.parameters["hidden"], {"share_columns": layer.share_columns}
-    wide = kernels.rpp_expand(hidden, layer.n_permutations, seeded.seeds_[0], width=width, **shared)
+    hidden, how = layer.parameters["hidden"], {"share_columns": layer.share_columns, "signs": layer.signs}
+    wide = kernels.rpp_expand(hidden, layer.n_permutations, seeded.seeds_[0], width=width, **how)
     np.testing.assert_allclose(matrix, wide, atol=1e-5)
     np.testing.assert_array_equal(bias, np.resize(layer.parameters["bias"], width))
     for model in (stored, pickle.loads(pickle.dumps(seeded)), pickle.loads(pickle.dumps(stored))):
@@ -283,6 +285,38 @@ def test_widths_in_all_their_forms(sizes, digits):
 
 
 @unconverged
+@pytest.mark.parametrize("names", [["hadamard", "orthogonal"], np.array(["hadamard", "orthogonal"])])
+def test_a_start_of_its_own_for_every_layer(names, digits):
+    X, _, y, _ = digits
+    model = clone(LDLClassifier((64, 64), init=names, max_iter=1, learning_rate_init=1e-30, random_state=0))
+    assert list(model.get_params()["init"]) == ["hadamard", "orthogonal"]
+    first, second = (layer.parameters["weights"] for layer in model.fit(X, y).network_.layers[:2])
+    np.testing.assert_allclose(abs(first), np.sqrt(0.5), rtol=1e-6)
+    assert abs(second).std() > 0.2
+    for all_layers in ("hadamard", ["hadamard"] * 2):
+        model.set_params(init=all_layers).fit(X, y)
+        for i in range(2):
+            np.testing.assert_allclose(abs(model.layer_weights(i)["weights"]), np.sqrt(0.5), rtol=1e-6)
+
+
+@unconverged
+def test_the_starts_of_a_network_stay(digits):
+    X, _, y, _ = digits
+    for model in (
+        LDLClassifier((16, 16), init=["hadamard", "normal"], warm_start=True, max_iter=1),
+        LDLTransformer((16, 16), init=np.array(["hadamard", "normal"]), warm_start=True, max_iter=1),
+    ):
+        model.fit(X, y)
+        first = model.layer_weights(0)["weights"]
+        model.set_params(init=("hadamard", "normal")).fit(X, y)
+        assert (model.layer_weights(0)["weights"] != first).any()
+        names = model.get_params()["init"]
+        with pytest.raises(ValueError, match=r"init must stay \('hadamard', 'normal'\), .* got \('normal', 'normal'\)"):
+            model.set_params(init=["normal", "normal"]).fit(X, y)
+        assert model.set_params(init=names).fit(X, y).init == ("hadamard", "normal")
+
+
+@unconverged
 def test_options_of_the_layers_reach_them(digits):
     X, _, y, _ = digits
     normal = LDLClassifier(100, init="normal", input_expansion="pad", max_iter=1).fit(X, y)
@@ -292,6 +326,8 @@ def test_options_of_the_layers_reach_them(digits):
     assert np.abs(rotation[0, 0] ** 2 + rotation[1, 0] ** 2 - 1).max() > 0.1
     rpp = RPPClassifier((100,), n_permutations=5, max_iter=1).fit(X, y)
     assert rpp.network_.layers[0].parameters["hidden"].shape == (64, 20)
+    assert rpp.network_.layers[0].signs
+    assert not RPPClassifier((100,), signs=False, max_iter=1).fit(X, y).network_.layers[0].signs
     assert (
         RPPClassifier((100,), max_iter=1, random_state=1).fit(X, y).network_.layers[0].seed
         != rpp.network_.layers[0].seed
@@ -302,9 +338,9 @@ def test_options_of_the_layers_reach_them(digits):
 def test_stored_permutations_are_those_of_the_seeds_and_shared_by_shape(digits):
     X, X_test, y, _ = digits
     options = {"n_permutations": 10, "max_iter": 2, "random_state": 0}
-    for share_columns in (False, True):
+    for share_columns, signs in ((False, True), (False, False), (True, True)):
         seeded, stored = (
-            RPPClassifier((100,), permutation=p, share_columns=share_columns, **options).fit(X, y)
+            RPPClassifier((100,), permutation=p, share_columns=share_columns, signs=signs, **options).fit(X, y)
             for p in ("seeded", "stored")
         )
         np.testing.assert_array_equal(seeded.predict_proba(X_test), stored.predict_proba(X_test))
@@ -312,6 +348,7 @@ def test_stored_permutations_are_those_of_the_seeds_and_shared_by_shape(digits):
         rows = stored.network_.layers[0].stored
         assert rows.dtype == np.uint16
         assert rows.shape == (10 if share_columns else 100, 64)
+        assert (rows >= 2**15).any() == signs
     model = RPPClassifier((100, 100, 100), permutation="stored", **options).fit(X, y)
     for layers in (model.network_.layers, pickle.loads(pickle.dumps(model)).network_.layers):
         assert layers[1].stored is layers[2].stored
@@ -321,7 +358,7 @@ def test_stored_permutations_are_those_of_the_seeds_and_shared_by_shape(digits):
 
 RPP_OPTIONS = [
     {},
-    {"share_columns": True, "bias": "shared"},
+    {"share_columns": True, "signs": False, "bias": "shared"},
     {"solver": "lbfgs", "bias": "none"},
     {"early_stopping": True, "grad_scale": "mean"},
 ]
@@ -409,6 +446,12 @@ def test_the_scale_of_rpp_gradients(digits):
         (LDLClassifier((10.5,)), r"hidden_layer_sizes must be integers of 1 or more, got \(10\.5,\)"),
         (LDLClassifier(activation="gelu"), "The 'activation' parameter of LDLClassifier must be"),
         (LDLRegressor(init="zeros"), "The 'init' parameter of LDLRegressor must be"),
+        (
+            LDLRegressor((16, 16), init=["hadamard"]),
+            r"init must be .* one for each of the 2 hidden layers, got \['hadamard'\]",
+        ),
+        (LDLClassifier((16, 16), init=("normal", "zeros")), r"init must be .*, got \('normal', 'zeros'\)"),
+        (LDLClassifier(16, init=[None]), r"init must be one of 'orthogonal', .*, got \[None\]"),
         (RPPRegressor(bias=True), "The 'bias' parameter of RPPRegressor must be"),
         (RPPRegressor(permutation=None), "The 'permutation' parameter of RPPRegressor must be"),
         (RPPRegressor(share_columns="all"), "The 'share_columns' parameter of RPPRegressor must be"),

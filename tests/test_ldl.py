@@ -6,6 +6,7 @@ import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import hadamard
 
 from ldlrpp import kernels
 from ldlrpp.kernels import ldl_cpu, ldl_plain
@@ -237,6 +238,21 @@ def test_normal_init_keeps_the_variance_on_average():
     assert 0.5 < kernels.ldl_forward(x, weights, scale, bias).var() < 2
 
 
+@pytest.mark.parametrize("width", [1, 2, 4, 64, 1024])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_hadamard_init(width, dtype):
+    weights, scale, bias = kernels.ldl_init(width, init="hadamard", gain=3.0, dtype=dtype)
+    assert weights.dtype == scale.dtype == bias.dtype == dtype
+    np.testing.assert_array_equal(scale, 3)
+    np.testing.assert_array_equal(bias, 0)
+    matrix = kernels.ldl_dense(weights, np.ones_like(scale))
+    tolerance = 10 * max(1, len(weights)) * np.finfo(dtype).eps
+    np.testing.assert_allclose(matrix, hadamard(width) / np.sqrt(width), rtol=tolerance, atol=0)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(width), atol=tolerance * np.sqrt(width))
+    own, other = np.moveaxis(weights.astype(float), 1, 0)
+    np.testing.assert_allclose(own**2 + other**2, 1, rtol=tolerance)
+
+
 def test_n_parameters():
     for width in WIDTHS:
         assert kernels.ldl_n_parameters(width) == sum(a.size for a in kernels.ldl_init(width))
@@ -298,7 +314,7 @@ W, S, B = kernels.ldl_init(8)
         ),
         (lambda: kernels.ldl_forward([[1.0], [1.0, 2.0]], W, S, B), ValueError, "x must be an array"),
         (lambda: kernels.ldl_dense(W, S[:6]), ValueError, r"the width len\(scale\) must be a power of two, got 6"),
-        (lambda: kernels.ldl_init(8, init=np.zeros(2)), ValueError, "init must be 'orthogonal' or 'normal', got array"),
+        (lambda: kernels.ldl_init(8, init=np.zeros(2)), ValueError, "init must be one of 'orthogonal', .* got array"),
         (lambda: kernels.ldl_init(8, random_state=-1), ValueError, "random_state must be None, an integer .* got -1"),
         (lambda: kernels.ldl_init(8, random_state=1.5), TypeError, "random_state must be None, an integer .* got 1.5"),
         (lambda: kernels.ldl_init(8, dtype=None), TypeError, "dtype must be float32 or float64, got None"),
@@ -307,7 +323,11 @@ W, S, B = kernels.ldl_init(8)
         (lambda: kernels.ldl_init(12), ValueError, "width must be a power of two, got 12"),
         (lambda: kernels.ldl_init(0), ValueError, "width must be at least 1, got 0"),
         (lambda: kernels.ldl_init(float("nan")), TypeError, "width must be an integer, got nan"),
-        (lambda: kernels.ldl_init(8, init="zeros"), ValueError, "init must be 'orthogonal' or 'normal', got 'zeros'"),
+        (
+            lambda: kernels.ldl_init(8, init="zeros"),
+            ValueError,
+            "init must be one of 'orthogonal', 'normal', 'hadamard', got 'zeros'",
+        ),
         (lambda: kernels.ldl_init(8, gain=float("nan")), ValueError, "gain must be a finite number above 0, got nan"),
         (lambda: kernels.ldl_init(8, dtype=np.float16), TypeError, "dtype must be float32 or float64, got .*float16"),
         (

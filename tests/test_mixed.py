@@ -44,6 +44,10 @@ def test_layers_are_what_was_asked_for(digits):
     [
         (MixedClassifier([("ldl", 60), ("ldl", 40)]), LDLClassifier((60, 40))),
         (MixedRegressor([("ldl", 60, {"init": "normal"})]), LDLRegressor(60, init="normal")),
+        (
+            MixedClassifier([("ldl", 60, {"init": "hadamard"}), ("ldl", 40)]),
+            LDLClassifier((60, 40), init=["hadamard", "orthogonal"]),
+        ),
         (MixedClassifier([("rpp", 60)]), RPPClassifier(60)),
         (
             MixedRegressor([("rpp", 60, {"grad_scale": "mean"}), ("rpp", 20, {"grad_scale": "mean"})]),
@@ -86,6 +90,7 @@ def test_a_grid_of_networks(digits):
         ([("rpp", 8, {"k": 4, 2: 3})], r"hidden_layers\[0\]: the options of 'rpp' are 'n_permutations', .* got 'k', 2"),
         ([("dense", 8, {"init": 4})], "the options of 'dense' are none, got 'init'"),
         ([("rpp", 10, {"bias": "yes"})], r"The 'bias' parameter of hidden_layers\[0\] of MixedRegressor must be"),
+        ([("ldl", 8, {"init": ["hadamard"]})], r"The 'init' parameter of hidden_layers\[0\] of Mixed"),
         (8, "The 'hidden_layers' parameter of MixedRegressor must be an array-like"),
     ],
 )
@@ -121,7 +126,7 @@ def test_the_seed_of_the_permutations(digits):
         for name, array in drawn.layer_weights(layer).items():
             np.testing.assert_allclose(given.layer_weights(layer)[name], array, atol=1e-20)  # steps of 1e-30
     matrix, _ = given.to_dense(0)
-    wide = kernels.rpp_expand(given.layer_weights(0)["hidden"], 10, given.seeds_[0])
+    wide = kernels.rpp_expand(given.layer_weights(0)["hidden"], 10, given.seeds_[0], signs=True)
     np.testing.assert_allclose(matrix, wide, atol=1e-6)
     again = clone(drawn).set_params(seed=drawn.seeds_[0], permutation="stored").fit(X, y)
     assert again.seeds_ == [drawn.seeds_[0]] * 2

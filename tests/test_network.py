@@ -45,7 +45,8 @@ def layer_of(kind, n_inputs, n_outputs, rng, activation="tanh"):
     common["activation"] = activation
     if kind.startswith("ldl"):
         return LDL(n_inputs, n_outputs, expansion=kind.split("-")[1], **common)
-    return RPP(n_inputs, n_outputs, n_permutations=3, seed=5, bias=kind.split("-")[1], **common)
+    bias = kind.split("-")[1]
+    return RPP(n_inputs, n_outputs, n_permutations=3, seed=5, bias=bias, signs=bias == "shared", **common)
 
 
 KINDS = ["dense", "ldl-repeat", "ldl-pad", "rpp-full", "rpp-shared", "rpp-none"]

@@ -17,7 +17,8 @@ SHAPES = [
     (1, 1, 1), (2, 1, 3), (3, 2, 1), (7, 3, 5), (16, 1, 1), (31, 10, 2), (64, 2, 3), (65, 1, 9), (127, 3, 4), (128, 5,
     1), (129, 2, 2), (784, 10, 20), (1023, 1, 70), (1025, 3, 3),
 ]  # fmt: skip
-BATCHES = [0, 1, 15, 17]
+# (batch, signs)
+BATCHES = [(0, True), (1, False), (15, True), (17, False)]
 
 
 def layer(m, n, k, batch, dtype, seed=0):
@@ -26,46 +27,50 @@ def layer(m, n, k, batch, dtype, seed=0):
     return draw(batch, m), draw(batch, k * n), draw(m, n), draw(k * n)
 
 
-def exact_permutation(m, n, k, seed):
-    columns = [[reference.permutation(m, seed, h, j) for j in range(n)] for h in range(k)]
-    return np.transpose(columns, (0, 2, 1))
+def exact_permutation(m, n, k, seed, signs):
+    """Permutations and signs, all of them 1 without ``signs``."""
+    columns = [[reference.permutation_and_signs(m, seed, h, j) for j in range(n)] for h in range(k)]
+    permutation, exact_signs = np.transpose(columns, (2, 0, 3, 1))
+    return permutation, exact_signs if signs else np.ones_like(exact_signs)
 
 
-def check(m, n, k, batch, dtype, seed, share_columns=False, width=None):
+def check(m, n, k, batch, dtype, seed, signs, share_columns=False, width=None):
     x, grad_y, hidden, bias = layer(m, n, k, batch, dtype, seed % 1000)
     grad_y, bias = grad_y[:, :width], bias[:width]
-    permutation = exact_permutation(m, n, k, seed)
+    permutation = exact_permutation(m, n, k, seed, signs)
     if share_columns:
-        permutation = np.broadcast_to(permutation[:, :, :1], permutation.shape)
+        permutation = [np.broadcast_to(part[:, :, :1], part.shape) for part in permutation]
+    options = {"share_columns": share_columns, "signs": signs}
     exact = [a.astype(np.float64) for a in (grad_y, x, hidden)]
-    absolute = [np.abs(a) for a in exact]
+    absolute, ones = [np.abs(a) for a in exact], np.ones_like(permutation[1])
     for b in (bias, bias[:n], None):
-        y = kernels.rpp_forward(x, hidden, k, seed, b, width=width, share_columns=share_columns)
+        y = kernels.rpp_forward(x, hidden, k, seed, b, width=width, **options)
         b64 = np.zeros(1) if b is None else b.astype(np.float64)
         reference.assert_close(
             y,
-            reference.rpp_forward(*exact[1:], permutation, b64, width),
-            reference.rpp_forward(*absolute[1:], permutation, np.abs(b64), width),
+            reference.rpp_forward(*exact[1:], *permutation, b64, width),
+            reference.rpp_forward(*absolute[1:], permutation[0], ones, np.abs(b64), width),
             m + 2,
         )
-    grads = kernels.rpp_backward(grad_y, x, hidden, k, seed, share_columns=share_columns)
+    grads = kernels.rpp_backward(grad_y, x, hidden, k, seed, **options)
     assert [a.dtype for a in (y, *grads)] == [dtype] * 4
-    expected, magnitudes = reference.rpp_backward(*exact, permutation), reference.rpp_backward(*absolute, permutation)
+    expected = reference.rpp_backward(*exact, *permutation)
+    magnitudes = reference.rpp_backward(*absolute, permutation[0], ones)
     for grad, want, magnitude in zip(grads, expected, magnitudes, strict=True):
         reference.assert_close(grad, want, magnitude, k * n + batch + k + 2)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize(("batch", "signs"), BATCHES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_forward_and_backward_agree_with_the_reference(shape, batch, dtype, threads):
-    check(*shape, batch, dtype, seed=2**64 - 5)
+def test_forward_and_backward_agree_with_the_reference(shape, batch, signs, dtype, threads):
+    check(*shape, batch, dtype, 2**64 - 5, signs)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("dtype", "signs"), [(np.float32, True), (np.float64, False)])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 3, 5), (65, 4, 9), (784, 10, 20), (1023, 1, 70)], ids=str)
-def test_columns_that_share_permutations_agree_with_the_reference(shape, dtype, threads):
-    check(*shape, 15, dtype, seed=5, share_columns=True)
+def test_columns_that_share_permutations_agree_with_the_reference(shape, dtype, signs, threads):
+    check(*shape, 15, dtype, 5, signs, share_columns=True)
 
 
 # (m, width, k), with k·(n − 1) < width < k·n for n = ⌈width / k⌉: one and two outputs, primes, the least and the most
@@ -76,15 +81,15 @@ CUT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("share_columns", [False, True])
+@pytest.mark.parametrize(("share_columns", "signs"), [(False, False), (True, True)])
 @pytest.mark.parametrize("shape", CUT, ids=str)
-def test_any_width_agrees_with_the_reference(shape, share_columns, threads):
+def test_any_width_agrees_with_the_reference(shape, share_columns, signs, threads):
     m, width, k = shape
     n = -(-width // k)
-    check(m, n, k, 3, np.float32, 7, share_columns, width)
+    check(m, n, k, 3, np.float32, 7, signs, share_columns, width)
     x, grad_y, hidden, bias = layer(m, n, k, 3, np.float32)
-    stored = kernels.rpp_permutation(m, 1 if share_columns else n, k, 7)
-    options = {"share_columns": share_columns}
+    stored = kernels.rpp_permutation(m, 1 if share_columns else n, k, 7, signs=signs)
+    options = {"share_columns": share_columns, "signs": signs}
     whole = kernels.rpp_forward(x, hidden, k, 7, bias, **options)
     kept = kernels.rpp_forward(x, hidden, k, 0, bias[:width], width=width, permutation=stored, **options)
     np.testing.assert_allclose(kept, whole[:, :width], rtol=1e-4, atol=1e-4 * np.sqrt(m))
@@ -99,13 +104,19 @@ def test_any_width_agrees_with_the_reference(shape, share_columns, threads):
     )
 
 
+@pytest.mark.parametrize("signs", [False, True])
 @pytest.mark.parametrize("share_columns", [False, True])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 4), (100, 3, 5), (784, 10, 20), (70_000, 2, 3)], ids=str)
-def test_stored_permutations_give_the_same_numbers(shape, share_columns):
+@pytest.mark.parametrize(
+    "shape",
+    [(1, 1, 1), (3, 2, 4), (100, 3, 5), (784, 10, 20), (2**15, 1, 2), (2**15 + 1, 1, 2), (70_000, 2, 3)],
+    ids=str,
+)
+def test_stored_permutations_give_the_same_numbers(shape, share_columns, signs):
     m, n, k = shape
     x, grad_y, hidden, bias = layer(m, n, k, 5, np.float32)
-    stored = kernels.rpp_permutation(m, 1 if share_columns else n, k, 9)
-    shared = {"share_columns": share_columns}
+    shared = {"share_columns": share_columns, "signs": signs}
+    stored = kernels.rpp_permutation(m, 1 if share_columns else n, k, 9, signs=signs)
+    assert stored.dtype == (np.uint16 if m <= (2**15 if signs else 2**16) else np.uint32)
     # another layout, and the seed is not looked at
     for permutation in (stored, np.ascontiguousarray(stored)):
         np.testing.assert_array_equal(
@@ -120,28 +131,53 @@ def test_stored_permutations_give_the_same_numbers(shape, share_columns):
             np.testing.assert_array_equal(a, b)
 
 
-def columns_with_duplicates(m, n, k, columns):
+def columns_with_duplicates(m, n, k, columns, signs):
     """Permutations but for the second head of the last column, whose first entry is that of its second."""
-    permutation = kernels.rpp_permutation(m, columns, k, 3)
+    permutation = kernels.rpp_permutation(m, columns, k, 3, signs=signs)
     permutation[1, 0, -1] = permutation[1, 1, -1]
+    if signs:
+        permutation[1, 0, -1] ^= 1 << (8 * permutation.itemsize - 1)
     return permutation
 
 
-@pytest.mark.parametrize("share_columns", [False, True])
+@pytest.mark.parametrize(("share_columns", "signs"), [(False, True), (True, False)])
 @pytest.mark.parametrize("shape", [(4, 3, 2), (100, 3, 5), (70_000, 2, 3)], ids=str)
-def test_what_is_no_permutation_is_refused(shape, share_columns, tmp_path):
+def test_what_is_no_permutation_is_refused(shape, share_columns, signs, tmp_path):
     m, n, k = shape
     x, grad_y, hidden, _ = layer(m, n, k, 5, np.float32)
-    permutation = columns_with_duplicates(m, n, k, 1 if share_columns else n)
+    permutation = columns_with_duplicates(m, n, k, 1 if share_columns else n, signs)
+    options = {"share_columns": share_columns, "signs": signs}
     np.save(tmp_path / "p.npy", permutation)
     copy, mapped = np.ascontiguousarray(permutation), np.load(tmp_path / "p.npy", mmap_mode="r")
     for wrong in (permutation, copy, mapped, list(permutation)):
         where = rf"permutation must hold every number below m = {m} once in every column, not so in permutation\[1, :, "
         for _ in range(2):  # the error is not what is remembered
             with pytest.raises(ValueError, match=where):
-                kernels.rpp_forward(x, hidden, k, 0, permutation=wrong, share_columns=share_columns)
+                kernels.rpp_forward(x, hidden, k, 0, permutation=wrong, **options)
             with pytest.raises(ValueError, match=where):
-                kernels.rpp_backward(grad_y, x, hidden, k, 0, permutation=wrong, share_columns=share_columns)
+                kernels.rpp_backward(grad_y, x, hidden, k, 0, permutation=wrong, **options)
+
+
+def test_any_signs_can_be_given():
+    m, n, k = 100, 3, 5
+    x, grad_y, hidden, _ = layer(m, n, k, 5, np.float64)
+    permutation, signs = kernels.rpp_permutation(m, n, k, 3), np.random.default_rng(0).choice([-1, 1], (k, m, n))
+    for dtype in (np.uint16, np.uint32):
+        entries = permutation | (signs < 0).astype(dtype) << (8 * np.dtype(dtype).itemsize - 1)
+        assert entries.dtype == dtype
+        options = {"permutation": entries, "signs": True}
+        y = kernels.rpp_forward(x, hidden, k, 0, **options)
+        np.testing.assert_allclose(y, reference.rpp_forward(x, hidden, permutation, signs), rtol=1e-10, atol=1e-12)
+        grads = kernels.rpp_backward(grad_y, x, hidden, k, 0, **options)
+        for a, b in zip(grads, reference.rpp_backward(grad_y, x, hidden, permutation, signs), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+        with pytest.raises(ValueError, match="permutation must hold numbers below m = 100, got "):
+            kernels.rpp_forward(x, hidden, k, 0, permutation=entries)
+    # without a sign's bit all of them are 1
+    np.testing.assert_array_equal(
+        kernels.rpp_forward(x, hidden, k, 0, permutation=permutation, signs=True),
+        kernels.rpp_forward(x, hidden, k, 0, permutation=permutation),
+    )
 
 
 def test_permutations_are_checked_once_for_an_array(monkeypatch, tmp_path):
@@ -171,9 +207,10 @@ def test_an_array_that_is_changed_after_its_check_gives_no_memory_of_earlier_cal
     permutation[...] = 7
     # what it now says: every output reads and trains the weights of input 7
     y = kernels.rpp_forward(x, hidden, k, 0, permutation=permutation)
-    np.testing.assert_allclose(y, reference.rpp_forward(x, hidden, permutation), rtol=1e-10)
+    ones = np.ones_like(permutation)
+    np.testing.assert_allclose(y, reference.rpp_forward(x, hidden, permutation, ones), rtol=1e-10)
     grads = kernels.rpp_backward(grad_y, x, hidden, k, 0, permutation=permutation)
-    matrix = reference.rpp_matrix(hidden, permutation)
+    matrix = reference.rpp_matrix(hidden, permutation, ones)
     summed = (x.T @ grad_y).sum(axis=0).reshape(k, n).sum(axis=0)
     np.testing.assert_allclose(grads[0], grad_y @ matrix.T, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(grads[1], np.where(np.arange(m)[:, np.newaxis] == 7, summed, 0), rtol=1e-9)
@@ -190,13 +227,13 @@ def test_an_array_that_is_changed_after_its_check_gives_no_memory_of_earlier_cal
 @pytest.mark.parametrize("shape", [(5, 2, 3), (2000, 1, 10)], ids=str)
 def test_more_rows_than_a_task_takes(shape):
     # forward cuts rows where there are few columns, backward in its second pass
-    check(*shape, 1100, np.float32, seed=1)
+    check(*shape, 1100, np.float32, 1, signs=True)
 
 
 @pytest.mark.slow
 def test_the_largest_layers():
     # 2^20 inputs; and 2^31 + 2^24 wide weights, of which a few outputs are compared
-    check(2**20, 1, 17, 2, np.float32, 3)
+    check(2**20, 1, 17, 2, np.float32, 3, signs=True)
     m, n, k = 2**13, 2, 2**17 + 2**10
     assert m * n * k > 2**31
     rng = np.random.default_rng(0)
@@ -216,14 +253,15 @@ def test_the_largest_layers():
     st.integers(0, 20),
     st.sampled_from([np.float32, np.float64]),
     st.integers(0, 2**64 - 1),
+    st.booleans(),
 )
-def test_any_shape_and_seed(m, n, k, batch, dtype, seed):
-    check(m, n, k, batch, dtype, seed)
+def test_any_shape_and_seed(m, n, k, batch, dtype, seed, signs):
+    check(m, n, k, batch, dtype, seed, signs)
 
 
 def test_backward_in_several_groups_of_columns():
     # of 16 columns, as 2^20 floats hold 14 of 70,000 inputs
-    check(70_000, 2, 45, 2, np.float32, 3)
+    check(70_000, 2, 45, 2, np.float32, 3, signs=True)
 
 
 def rubbish(name, shape, dtype):
@@ -231,12 +269,12 @@ def rubbish(name, shape, dtype):
     return np.full(shape, np.nan if dtype.kind == "f" else 0, dtype)
 
 
-def wide_kernels(m, width, k, batch, stored, wide):
+def wide_kernels(m, width, k, batch, stored, signs, wide):
     """Forward and backward of the bare kernels, the wide matrix kept in ``wide`` or not."""
     n = -(-width // k)
     x, grad_y, hidden, bias = layer(m, n, k, batch, np.float32)
     grad_y, bias = np.ascontiguousarray(grad_y[:, :width]), bias[:width]
-    options = np.ascontiguousarray(hidden.T), np.uint64(5), stored, False
+    options = np.ascontiguousarray(hidden.T), np.uint64(5), stored, False, signs
     y, grad_x = np.empty_like(grad_y), np.empty_like(x)
     grad_hidden_t, grad_bias = np.empty_like(options[0]), np.empty_like(bias)
     with single_threaded_blas():
@@ -254,60 +292,65 @@ def wide_kernels(m, width, k, batch, stored, wide):
 KEPT = [(7, 3, 2, 5), (50, 20, 10, 1100), (1000, 999, 100, 64), (17_000, 70, 30, 3)]
 
 
+@pytest.mark.parametrize("signs", [False, True])
 @pytest.mark.parametrize("shape", KEPT, ids=str)
-def test_permutations_and_weights_that_are_kept_change_no_bit(shape):
+def test_permutations_and_weights_that_are_kept_change_no_bit(shape, signs):
     m, width, k, _ = shape
     n = -(-width // k)
-    none, kept = np.empty((0, m), np.uint16), rpp_cpu.permutations(m, n, width, np.uint64(5), False)
-    computed = wide_kernels(*shape, none, np.empty((0, m), np.float32))
+    none, kept = np.empty((0, m), np.uint16), rpp_cpu.permutations(m, n, width, np.uint64(5), False, signs)
+    computed = wide_kernels(*shape, none, signs, np.empty((0, m), np.float32))
     np.testing.assert_array_equal(computed[0], computed[1])
     for stored in (none, kept):
         for rows in (0, width):
-            results = wide_kernels(*shape, stored, np.full((rows, m), np.nan, np.float32))
+            results = wide_kernels(*shape, stored, signs, np.full((rows, m), np.nan, np.float32))
             for a, b in zip(results, computed, strict=True):
                 np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("signs", [False, True])
 @pytest.mark.parametrize("shape", [(3, 2, 4), (100, 3, 5), (784, 10, 3)], ids=str)
-def test_expand(shape):
+def test_expand(shape, signs):
     m, n, k = shape
     x, _, hidden, _ = layer(m, n, k, 9, np.float64)
-    matrix = kernels.rpp_expand(hidden, k, 7)
-    np.testing.assert_array_equal(matrix, reference.rpp_matrix(hidden, exact_permutation(m, n, k, 7)))
-    np.testing.assert_allclose(kernels.rpp_forward(x, hidden, k, 7), x @ matrix, rtol=1e-11, atol=1e-12)
+    matrix = kernels.rpp_expand(hidden, k, 7, signs=signs)
+    np.testing.assert_array_equal(matrix, reference.rpp_matrix(hidden, *exact_permutation(m, n, k, 7, signs)))
+    np.testing.assert_allclose(kernels.rpp_forward(x, hidden, k, 7, signs=signs), x @ matrix, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("signs", [False, True])
 @pytest.mark.parametrize("shape", [(3, 2, 4), (784, 10, 30)], ids=str)
-def test_backward_is_the_adjoint(shape):
+def test_backward_is_the_adjoint(shape, signs):
     m, n, k = shape
     x, grad_y, hidden, _ = layer(m, n, k, 17, np.float64)
-    y = kernels.rpp_forward(x, hidden, k, 1)
-    grad_x, grad_hidden, _ = kernels.rpp_backward(grad_y, x, hidden, k, 1)
+    y = kernels.rpp_forward(x, hidden, k, 1, signs=signs)
+    grad_x, grad_hidden, _ = kernels.rpp_backward(grad_y, x, hidden, k, 1, signs=signs)
     # y is linear in x and in hidden
     np.testing.assert_allclose(np.vdot(grad_y, y), np.vdot(grad_x, x), rtol=1e-9)
     np.testing.assert_allclose(np.vdot(grad_y, y), np.vdot(grad_hidden, hidden), rtol=1e-9)
 
 
-def test_gradients_are_central_differences():
+@pytest.mark.parametrize("signs", [False, True])
+def test_gradients_are_central_differences(signs):
     x, grad_y, hidden, bias = layer(5, 2, 3, 4, np.float64)
-    grads = kernels.rpp_backward(grad_y, x, hidden, 3, 11)
+    grads = kernels.rpp_backward(grad_y, x, hidden, 3, 11, signs=signs)
     for array, grad in zip((x, hidden, bias), grads, strict=True):
         for index in np.ndindex(array.shape):
             value, step, outputs = array[index], 1e-6, []
             for sign in (1, -1):
                 array[index] = value + sign * step
-                outputs.append(np.vdot(grad_y, kernels.rpp_forward(x, hidden, 3, 11, bias)))
+                outputs.append(np.vdot(grad_y, kernels.rpp_forward(x, hidden, 3, 11, bias, signs=signs)))
             array[index] = value
             assert (outputs[0] - outputs[1]) / (2 * step) == pytest.approx(grad[index], rel=1e-7, abs=1e-8)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_results_do_not_depend_on_threads(dtype, set_threads):
+@pytest.mark.parametrize(("dtype", "signs"), [(np.float32, True), (np.float64, False)])
+def test_results_do_not_depend_on_threads(dtype, signs, set_threads):
     x, grad_y, hidden, bias = layer(784, 10, 40, 50, dtype)
     results = []
     for n in (1, 2, numba.get_num_threads()):
         set_threads(n)
-        results.append([kernels.rpp_forward(x, hidden, 40, 5, bias), *kernels.rpp_backward(grad_y, x, hidden, 40, 5)])
+        y = kernels.rpp_forward(x, hidden, 40, 5, bias, signs=signs)
+        results.append([y, *kernels.rpp_backward(grad_y, x, hidden, 40, 5, signs=signs)])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -317,6 +360,15 @@ def test_a_constant_input_gives_every_permutation_of_a_column_the_same_output():
     hidden = kernels.rpp_init(100, 4, random_state=0, dtype=np.float64)
     y = kernels.rpp_forward(np.ones((1, 100)), hidden, 6, 3).reshape(6, 4)
     np.testing.assert_allclose(y, np.tile(hidden.sum(axis=0), (6, 1)), rtol=1e-12, atol=1e-12)
+
+
+def test_with_signs_no_two_outputs_share_the_sum_of_their_weights():
+    hidden = kernels.rpp_init(100, 4, random_state=0, dtype=np.float64) + 1
+    y = kernels.rpp_forward(np.ones((1, 100)), hidden, 500, 3, signs=True).ravel()
+    # sums of 100 weights of mean square 1.01 with random signs, all different
+    assert len(np.unique(y)) == 2000
+    assert abs(y.mean()) < 1
+    assert y.std() == pytest.approx(np.sqrt(101), rel=0.06)
 
 
 def test_any_memory_layout(tmp_path):
@@ -373,6 +425,7 @@ def test_init():
 
 X = np.zeros((3, 8), np.float32)
 W = np.zeros((8, 2), np.float32)
+LONG = np.zeros((1, 2**15 + 1), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -454,6 +507,16 @@ W = np.zeros((8, 2), np.float32)
             lambda: kernels.rpp_forward(X, W, 2, 0, permutation=np.full((2, 8, 2), 8, np.uint16)),
             ValueError,
             "permutation must hold numbers below m = 8, got 8",
+        ),
+        (
+            lambda: kernels.rpp_forward(X, W, 2, 0, permutation=np.full((2, 8, 2), 2**15 + 8, np.uint16), signs=True),
+            ValueError,
+            "permutation must hold numbers below m = 8, the sign's bit left aside, got 8",
+        ),
+        (
+            lambda: kernels.rpp_forward(LONG, LONG.T, 1, 0, permutation=LONG.T[None].astype(np.uint16), signs=True),
+            TypeError,
+            "permutation must have dtype uint32 for a sign and numbers below m = 32769, got uint16",
         ),
     ],
 )

@@ -1,8 +1,12 @@
 """Models on disk with skops, which takes no more than names, numbers, arrays and the types that are trusted."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import skops.io
+from sklearn.base import clone
 
 from ldlrpp import (
     LDLClassifier,
@@ -51,3 +55,49 @@ def test_skops_round_trip(model):
         for one in (inner, restored_inner):
             one.partial_fit(X, y)
         np.testing.assert_array_equal(restored_inner.network_.flat, inner.network_.flat)
+
+
+def without_signs(model):
+    """A fitted model as it was before there were signs."""
+    model = copy.deepcopy(model)
+    for layer in model.network_.layers[:-1]:
+        del layer.signs
+    for described in model._structure[model._layers_parameter][0]:
+        del described[2]["signs"]
+    if isinstance(model, RPPClassifier):
+        del model.signs, model._parameters["signs"], model._structure["signs"]
+    return model
+
+
+@pytest.mark.parametrize("permutation", ["auto", "stored"])
+@pytest.mark.parametrize("kind", ["rpp", "mixed"])
+def test_models_that_were_saved_before_there_were_signs(kind, permutation):
+    rng = np.random.default_rng(0)
+    # stored permutations that fill 16 bits
+    n_inputs = 2**15 + 3 if permutation == "stored" else 7
+    X, y = rng.normal(size=(12, n_inputs)).astype(np.float32), np.arange(12) % 3
+    options = {"signs": False, "permutation": permutation, "n_permutations": 5}
+    if kind == "rpp":
+        new = RPPClassifier((9, 8), max_iter=2, random_state=0, **options)
+    else:
+        layers = [("rpp", 9, options), ("rpp", 8, options)]
+        new = MixedClassifier(layers, max_iter=2, random_state=0)
+    old = without_signs(new.fit(X, y))
+    if kind == "mixed":
+        # what its caller had written
+        old.hidden_layers = [(name, width, {**given}) for name, width, given in layers]
+        for _, _, given in old.hidden_layers:
+            del given["signs"]
+    data = skops.io.dumps(old)
+    for loaded in (
+        pickle.loads(pickle.dumps(old)),
+        skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data)),
+    ):
+        assert not any(layer.signs for layer in loaded.network_.layers[:-1])
+        assert loaded.network_.layers[0].stored.dtype == np.uint16
+        np.testing.assert_array_equal(loaded.predict_proba(X), new.predict_proba(X))
+        expected = copy.deepcopy(new).partial_fit(X, y)
+        np.testing.assert_array_equal(loaded.partial_fit(X, y).network_.flat, expected.network_.flat)
+        if kind == "rpp":
+            assert loaded.get_params()["signs"] is False
+            np.testing.assert_array_equal(clone(loaded).fit(X, y).predict_proba(X), new.predict_proba(X))

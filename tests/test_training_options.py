@@ -38,7 +38,7 @@ def test_every_parameter_of_mlp_is_there_with_its_default(estimator, theirs):
     ours, mlp = estimator().get_params(), theirs().get_params()
     assert set(mlp) <= set(ours)
     different = {name for name in mlp if ours[name] != mlp[name]}
-    assert different == {"hidden_layer_sizes"}
+    assert different == {"hidden_layer_sizes", "learning_rate_init"}
 
 
 @pytest.mark.parametrize(("estimator", "theirs"), [(RPPClassifier, MLPClassifier), (RPPRegressor, MLPRegressor)])
@@ -268,7 +268,8 @@ def test_schedules_that_end_run_to_their_end(learning_rate, digits):
 def test_adaptive_lowers_the_rate_and_goes_on(digits, caplog):
     X, _, y, _ = digits
     with caplog.at_level(logging.INFO, "ldlrpp"):
-        model = LDLRegressor((16,), learning_rate="adaptive", tol=1e6, n_iter_no_change=1, max_iter=50, solver="sgd")
+        options = {"learning_rate": "adaptive", "learning_rate_init": 0.001, "solver": "sgd"}
+        model = LDLRegressor((16,), tol=1e6, n_iter_no_change=1, max_iter=50, **options)
         model.fit(X[:100], y[:100])
     lowered = [r.message for r in caplog.records if "Setting learning rate" in r.message]
     assert lowered[0].endswith("Setting learning rate to 0.0002.")
@@ -556,8 +557,9 @@ def test_training_that_diverges_keeps_the_best_weights(digits):
     X, X_test, _, _ = digits
     y, y_test = np.exp(X[:, 2]), np.exp(X_test[:, 2])
     model = RPPRegressor(
-        (40,), loss="poisson", solver="sgd", early_stopping=True, learning_rate_init=0.01, momentum=0, random_state=0
-    )
+        (40,), loss="poisson", solver="sgd", early_stopping=True, learning_rate_init=0.01, momentum=0,
+        average=False, signs=False, random_state=0,
+    )  # fmt: skip
     with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"Training diverged .* keeps the best weights"):
         model.fit(X[:300], y[:300], X_val=X_test, y_val=y_test)
     assert len(model.validation_scores_) == len(model.loss_curve_) == model.n_iter_ > 1
@@ -599,7 +601,7 @@ def test_validation_targets_must_be_like_the_others(digits):
         ({}, {"solver": "sgd"}),
         ({}, {"solver": "adamw"}),
         ({"solver": "adamw"}, {"weight_decay": 1.0}),
-        ({}, {"learning_rate_init": 0.002}),
+        ({}, {"learning_rate_init": 0.003}),
         ({}, {"learning_rate": "invscaling"}),
         ({"learning_rate": "invscaling"}, {"power_t": 0.3}),
         ({"learning_rate": "cosine"}, {"max_iter": 10}),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     model = LDLClassifier((64, 64), solver="adamw", learning_rate="cosine", max_grad_norm=None).fit(X, y)
     LDLClassifier(np.array([64, 64]), class_weight={"a": 1.0}, n_iter_no_change=np.inf)
+    LDLClassifier((64, 64), init=["hadamard", "orthogonal"])
+    LDLClassifier((64, 64), init="hadamard")
     model.set_params(solver="sgd")
     parameters: int = model.n_parameters_
     curve: list[float] = model.partial_fit(X, y, classes=["a", "b"]).loss_curve_
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     LDLClassifier(hidden_layer_size=64)  # refused
     LDLClassifier(solver="adm")  # refused
     LDLClassifier(bias="shared")  # refused
+    LDLClassifier(init="zeros")  # refused
+    LDLClassifier((64, 64), init=["hadamard", "zeros"])  # refused
     RPPClassifier(n_permutations=2.5)  # refused
     RPPRegressor(class_weight="balanced")  # refused
     MixedClassifier(64)  # refused

@@ -178,7 +178,9 @@ def _entries(section):
 def _type(documented):
     plain = re.sub(r",? default=.*| of shape \(.*?\)( or \(.*?\))?", "", documented)
     if plain.startswith("{'"):
-        return f"Literal[{plain[1:-1]}]"
+        choices, _, others = plain[1:].partition("}")
+        literal = f"Literal[{choices}]"
+        return f"{literal} | Sequence[{literal}] | NDArray[np.str_]" if others == " or array-like of these" else literal
     return TYPES[plain]
 
 

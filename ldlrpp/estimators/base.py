@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import operator
 import sys
 import warnings
 from abc import ABC, abstractmethod
@@ -19,15 +20,16 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, chec
 
 from ldlrpp.estimators.display import DocumentationLink
 from ldlrpp.estimators.inspection import Inspection
-from ldlrpp.estimators.layers import build
+from ldlrpp.estimators.layers import build, same_layers
 from ldlrpp.estimators.parameters import LDL, RPP
 from ldlrpp.estimators.undo import Diverged, all_or_nothing
 from ldlrpp.kernels.threads import kernel_threads
 from ldlrpp.network import SGD, Adam, Average, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
 _logger = logging.getLogger("ldlrpp")
-# The largest decay of averaged weights that ``average=True`` means.
-_AVERAGE = 0.998
+# What ``average=True`` means: the largest decay of averaged weights, and how many epochs they reach back at most. (With
+# three calls of partial_fit examples/stream.py follows a change of the rule as soon as without averages.)
+_AVERAGE = 0.998, 3
 # Parameters that are built into a network: they must stay where one is trained further.
 _STRUCTURE = ("activation", "loss", "huber_delta", *LDL, *RPP)
 
@@ -201,11 +203,12 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
                 "solver='lbfgs' has no steps for dropout and max_grad_norm to act on; they must be 0 and None"
             )
         # what is compared, and what is shown
-        structure = {name: (getattr(self, name),) * 2 for name in _STRUCTURE if hasattr(self, name)}
+        structure = {name: (_fixed(getattr(self, name)),) * 2 for name in _STRUCTURE if hasattr(self, name)}
         structure[self._layers_parameter] = described, copy.deepcopy(getattr(self, self._layers_parameter))
         if not reset:
             for name, (value, shown) in self._structure.items():
-                if structure[name][0] != value:
+                same = same_layers if name == self._layers_parameter else operator.eq
+                if not same(value, structure[name][0]):
                     raise ValueError(f"{name} must stay {shown!r}, what the network has, got {structure[name][1]!r}")
         X, y, sample_weight = self._samples(X, y, sample_weight, reset)
         targets = self._targets(y, reset, classes)
@@ -332,7 +335,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         return Schedule(self.learning_rate, self.learning_rate_init, power_t=self.power_t, n_epochs=self.max_iter)
 
     def _make_average(self):
-        return Average({True: _AVERAGE, False: 0.0}.get(self.average, self.average))
+        return Average(*{True: _AVERAGE, False: (0.0,)}.get(self.average, (self.average,)))
 
     def _epochs(self, data):
         batch_size = min(200, len(data)) if self.batch_size == "auto" else self.batch_size
@@ -494,6 +497,11 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
 def _check_not_all_zero(weights, message):
     if weights is not None and not weights.any():
         raise ValueError(f"{message}, got {len(weights)} zeros")
+
+
+def _fixed(value):
+    """A parameter as what nobody changes in place: a sequence, one value for each layer, as a tuple."""
+    return tuple(np.asarray(value).tolist()) if np.iterable(value) and not isinstance(value, str) else value
 
 
 def _same(a, b):

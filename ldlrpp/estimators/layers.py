@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from ldlrpp.estimators.inspection import Seeds
 from ldlrpp.estimators.parameters import LAYERS
 from ldlrpp.kernels import rpp_cpu
+from ldlrpp.kernels.ldl import INITS
 from ldlrpp.kernels.threads import one_kernel
 from ldlrpp.network import LDL, RPP, Dense
 
@@ -35,9 +36,23 @@ class _UniformLayers:
 class LDLLayers(_UniformLayers):
     _kind = "ldl"
 
+    def _described_layers(self):
+        layers = super()._described_layers()
+        init = self.init.tolist() if isinstance(self.init, np.ndarray) else self.init
+        names = [init] * len(layers) if isinstance(init, str) else list(init)
+        if len(names) != len(layers) or not all(isinstance(name, str) and name in INITS for name in names):
+            raise ValueError(
+                f"init must be one of {', '.join(map(repr, INITS))}, or a sequence of one for each of the "
+                f"{len(layers)} hidden layers, got {self.init!r}"
+            )
+        described = zip(layers, names, strict=True)
+        return [(kind, width, {**options, "init": name}) for (kind, width, options), name in described]
+
 
 class RPPLayers(Seeds, _UniformLayers):
     _kind = "rpp"
+    # of estimators saved before there were any
+    signs = False
 
 
 class MixedLayers(Seeds):
@@ -69,6 +84,13 @@ class MixedLayers(Seeds):
         return kind, int(width), {**defaults, **options}
 
 
+def same_layers(kept, described):
+    """Whether layers are those that a network has; options that are newer than the saved network are not compared."""
+    return len(kept) == len(described) and all(
+        one[:2] == other[:2] and one[2].items() <= other[2].items() for one, other in zip(kept, described, strict=True)
+    )
+
+
 def build(described, n_inputs, *, activation, rng, dtype):
     """The layers of `ldlrpp.network` that are described, with initial parameters."""
     common = {"activation": activation, "rng": rng, "dtype": dtype}
@@ -86,11 +108,12 @@ def build(described, n_inputs, *, activation, rng, dtype):
 
 
 def _rpp(
-    m, width, stored_by_shape, budget, *, n_permutations, seed, permutation, share_columns, grad_scale, rng, **others
-):
+    m, width, stored_by_shape, budget, *, n_permutations, seed, permutation, share_columns, signs, grad_scale, rng,
+    **others,
+):  # fmt: skip
     """A layer of RPP; ``stored_by_shape`` holds stored permutations and their seeds, by what they are for."""
     drawn, rows = rng.integers(2**64, dtype=np.uint64), None
-    key = m, width, n_permutations, share_columns, seed
+    key = m, width, n_permutations, share_columns, signs, seed
     seed = drawn if seed is None else seed
     n_columns = -(-width // n_permutations)
     # of a column: n_permutations, or fewer where the last head is cut
@@ -98,7 +121,8 @@ def _rpp(
     if permutation == "stored":
         if key not in stored_by_shape:
             with one_kernel():
-                stored_by_shape[key] = seed, rpp_cpu.permutations(m, n_columns, width, np.uint64(seed), share_columns)
+                stored = rpp_cpu.permutations(m, n_columns, width, np.uint64(seed), share_columns, signs)
+            stored_by_shape[key] = seed, stored
         seed, rows = stored_by_shape[key]
     return RPP(
         m,
@@ -106,6 +130,7 @@ def _rpp(
         n_permutations=n_permutations,
         seed=seed,
         share_columns=share_columns,
+        signs=signs,
         stored=rows,
         grad_scale={"sum": 1.0, "sqrt": 1 / np.sqrt(copies), "mean": 1 / copies}[grad_scale],
         budget=0 if permutation == "seeded" else budget,

@@ -6,7 +6,7 @@ from ldlrpp.estimators.parameters import with_parameters
 from ldlrpp.estimators.tasks import NetworkClassifier, NetworkRegressor
 
 
-@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.NETWORK, parameters.CLASSIFIER)
+@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.LDL_NETWORK, parameters.CLASSIFIER)
 class LDLClassifier(LDLLayers, NetworkClassifier):
     """Neural network classifier with less dense layers.
 
@@ -28,12 +28,6 @@ class LDLClassifier(LDLLayers, NetworkClassifier):
     LDLRegressor : The same network for regression.
     RPPClassifier : Few weights, seen through many permutations.
 
-    Notes
-    -----
-    Butterflies gain from a learning rate that falls to zero: with ``learning_rate='cosine'``,
-    ``learning_rate_init=0.004`` and as many epochs (``max_iter``) as there is time for, two layers of 1024 reach 0.977
-    on MNIST in ten epochs instead of 0.970. It is not the default, because `partial_fit` on a stream has no last epoch.
-
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -49,7 +43,7 @@ class LDLClassifier(LDLLayers, NetworkClassifier):
     """
 
 
-@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.NETWORK, parameters.REGRESSOR)
+@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.LDL_NETWORK, parameters.REGRESSOR)
 class LDLRegressor(LDLLayers, NetworkRegressor):
     """Neural network regressor with less dense layers.
 

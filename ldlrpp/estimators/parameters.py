@@ -3,12 +3,13 @@
 import inspect
 import linecache
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from ldlrpp.kernels.ldl import INITS
 from ldlrpp.network import SCHEDULES
 
 
@@ -73,8 +74,9 @@ NETWORK = {
     "average": _of(
         True, ["boolean", _real(0, 1, "neither")], "bool or float",
         "Whether predictions, and all else but training itself, use the average of the weights over the steps of "
-        "training, see `ldlrpp.network.Average`; a float is its largest decay, which True sets to 0.998: the average "
-        "then reaches back some 500 steps. Training, `partial_fit` and ``warm_start`` go on from the weights "
+        "training, see `ldlrpp.network.Average`. With True it reaches back some 500 steps (its largest decay is 0.998) "
+        "or three epochs, calls of `partial_fit` counted as such, whichever is less; a float is the largest decay "
+        "itself, for any number of epochs. Training, `partial_fit` and ``warm_start`` go on from the weights "
         "themselves. 'lbfgs' has none.",
     ),
     "power_t": _of(0.5, [_real(0)], "float", "Exponent of 'invscaling'."),
@@ -129,6 +131,16 @@ NETWORK = {
     "device": _one_of("cpu", ("cpu", "cuda", "auto"), "Where kernels run: only 'cpu' is there, which 'auto' takes."),
 }  # fmt: skip
 
+
+def _at_rate(rate):
+    """`NETWORK` with another default of the learning rate."""
+    parameter = NETWORK["learning_rate_init"]
+    return {**NETWORK, "learning_rate_init": replace(parameter, default=rate, type=f"float, default={rate}")}
+
+
+#: Of networks of one kind: benchmarks/RESULTS.md has the tables that say so.
+LDL_NETWORK, RPP_NETWORK = _at_rate(0.004), _at_rate(0.002)
+
 CLASSIFIER = {
     "class_weight": Parameter(
         None, [dict, list, StrOptions({"balanced"}), None], "dict, 'balanced', list of dict or None, default=None",
@@ -157,8 +169,13 @@ TRANSFORMER = {
     ),
 }  # fmt: skip
 
+_INIT, _INIT_TYPE = _choice(*INITS)
+
 LDL = {
-    "init": _one_of("orthogonal", ("orthogonal", "normal"), "Initial weights, see `ldlrpp.kernels.ldl_init`."),
+    "init": _of(
+        "orthogonal", [_INIT, "array-like"], f"{_INIT_TYPE} or array-like of these",
+        "Initial weights, see `ldlrpp.kernels.ldl_init`: a name for all hidden layers, or one for each.",
+    ),
     "input_expansion": _one_of(
         "repeat",
         ("repeat", "pad"),
@@ -186,7 +203,8 @@ RPP = {
         "auto",
         ("auto", "seeded", "stored"),
         "What becomes of permutations between batches. 'auto' keeps them for the time of a fit (two bytes for every "
-        "wide weight, four above 65,536 inputs), and the wide weights for that of a prediction, up to 256 MiB for "
+        "wide weight, four above 32,768 inputs, or 65,536 without ``signs``), and the wide weights for that of a "
+        "prediction, up to 256 MiB for "
         "all layers of a fit or prediction together, and computes beyond that; 'seeded' computes whenever they are "
         "used. Results are the same, to the last bit, and a saved model has seeds alone. 'stored' makes "
         "permutations a part of the model: one array for all layers of a shape, which then have the same "
@@ -195,6 +213,11 @@ RPP = {
     "share_columns": _of(
         False, ["boolean"], "bool",
         "Whether all columns that are seen together share one permutation, see `ldlrpp.kernels.rpp_forward`.",
+    ),
+    "signs": _of(
+        True, ["boolean"], "bool",
+        "Whether every copy of a weight has a sign, ±1 from the seed as the permutations are, see "
+        "`ldlrpp.kernels.rpp_forward`. False is the layer as it was first written down.",
     ),
     "grad_scale": _one_of(
         "sum",
@@ -205,7 +228,7 @@ RPP = {
 }  # fmt: skip
 
 #: What can be said of a hidden layer, by its kind.
-LAYERS = {"ldl": LDL, "rpp": RPP, "dense": {}}
+LAYERS = {"ldl": {**LDL, "init": replace(LDL["init"], constraints=[_INIT])}, "rpp": RPP, "dense": {}}
 
 LDL_WIDTHS = {
     "hidden_layer_sizes": _of(

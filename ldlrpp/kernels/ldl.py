@@ -9,25 +9,29 @@ from ldlrpp.kernels import arguments, ldl_cpu
 from ldlrpp.kernels.arguments import Float
 from ldlrpp.kernels.threads import one_kernel
 
+INITS = "orthogonal", "normal", "hadamard"
+
 
 def ldl_init(
     width: int,
     *,
-    init: Literal["orthogonal", "normal"] = "orthogonal",
+    init: Literal["orthogonal", "normal", "hadamard"] = "orthogonal",
     gain: float = 1.0,
     random_state: int | np.random.Generator | None = None,
     dtype: DTypeLike = np.float32,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Draw initial parameters of an LDL layer.
+    """Initial parameters of an LDL layer.
 
     Parameters
     ----------
     width : int
         Width N of the layer, a power of two.
-    init : {'orthogonal', 'normal'}, default='orthogonal'
+    init : {'orthogonal', 'normal', 'hadamard'}, default='orthogonal'
         'orthogonal' makes every 2×2 mix a rotation or a reflection by a uniform random angle: the layer, ``gain``
         aside, keeps the length of its input exactly. 'normal' draws every weight with standard deviation 1/√2, which
-        keeps the variance on average.
+        keeps the variance on average. 'hadamard' makes every mix [[1, 1], [1, −1]]/√2: the layer is the normalised
+        Walsh-Hadamard transform in its natural order (`scipy.linalg.hadamard`), orthogonal as well, and nothing is
+        drawn.
     gain : float, default=1.0
         Value of every entry of ``scale``; √2 makes up for a relu that follows.
     random_state : None, int or numpy.random.Generator, default=None
@@ -48,7 +52,7 @@ def ldl_init(
     Raises
     ------
     ValueError
-        If ``width`` is not a power of two, ``init`` is neither of the two or ``gain`` is not above zero.
+        If ``width`` is not a power of two, ``init`` is none of the three or ``gain`` is not above zero.
     TypeError
         If ``width`` is not an integer or ``dtype`` is neither of the two.
 
@@ -68,11 +72,16 @@ def ldl_init(
     dtype = arguments.float_dtype("dtype", dtype)
     rng = arguments.random_generator("random_state", random_state)
     n_stages = width.bit_length() - 1
-    if not isinstance(init, str) or init not in ("orthogonal", "normal"):
-        raise ValueError(f"init must be 'orthogonal' or 'normal', got {init!r}")
+    if not isinstance(init, str) or init not in INITS:
+        raise ValueError(f"init must be one of {', '.join(map(repr, INITS))}, got {init!r}")
     if init == "normal":
         weights = rng.standard_normal((n_stages, 2, width), dtype=dtype)
         weights *= dtype.type(np.sqrt(0.5))
+    elif init == "hadamard":
+        weights = np.full((n_stages, 2, width), np.sqrt(0.5), dtype)
+        for s in range(n_stages):
+            # of the second position of a pair
+            weights[s, 0].reshape(2**s, 2, -1)[:, 1] *= -1
     else:
         weights = np.empty((n_stages, 2, width), dtype)
         for s in range(n_stages):

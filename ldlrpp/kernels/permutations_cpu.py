@@ -1,6 +1,7 @@
-"""The keyed permutation on the CPU: a column at a time, 32 positions in a vector of 16-bit lanes.
+"""The keyed permutation and its signs on the CPU: a column at a time, 32 positions in a vector of 16-bit lanes.
 
-`ldlrpp.kernels.bijection` defines it, a position at a time.
+`ldlrpp.kernels.bijection` defines both, a position at a time. Permutations are kept as rows of entries, numbers whose
+highest bit is set where the sign is −1.
 """
 
 import numpy as np
@@ -10,7 +11,15 @@ from numba.extending import intrinsic
 
 from ldlrpp.kernels import bijection
 from ldlrpp.kernels.compiling import helper
-from ldlrpp.kernels.vectors import Vector, lanes, load, splat, store
+from ldlrpp.kernels.vectors import Vector, lanes, load, splat, store, xor, zeros
+
+# Of an entry: its value without the sign.
+_VALUE = np.uint32(2**31 - 1)
+
+
+def entry_dtype(m, signs):
+    """The smallest type of the entries of permutations of ``m`` numbers, with a bit above them for ``signs``."""
+    return np.dtype(np.uint16 if m <= (2**15 if signs else 2**16) else np.uint32)
 
 
 @intrinsic
@@ -32,11 +41,24 @@ def _round(typingctx, target, source, multiplier, increment, modulus):
         high = builder.trunc(builder.lshr(product, ir.Constant(wide_type, [16] * wide_type.count)), target.type)
         shifted = builder.add(target, high)
         reduced = builder.sub(shifted, modulus)
-        return builder.select(builder.icmp_unsigned("<", shifted, reduced), shifted, reduced)
+        residue = builder.select(builder.icmp_unsigned("<", shifted, reduced), shifted, reduced)
+        return context.make_tuple(builder, signature.return_type, (residue, f))
 
     if not isinstance(target, Vector) or target.dtype != types.uint16:
         return None
-    return target(target, target, types.uint16, types.uint16, target), codegen
+    return types.UniTuple(target, 2)(target, target, types.uint16, types.uint16, target), codegen
+
+
+@intrinsic
+def _sign_bits(typingctx, s):
+    """The highest bit of the lanes whose sign is −1; ``s`` is the XOR of all f."""
+
+    def codegen(context, builder, signature, args):
+        (s,) = args
+        product = builder.mul(s, ir.Constant(s.type, [int(bijection.FEISTEL_MULTIPLIER)] * s.type.count))
+        return builder.and_(product, ir.Constant(s.type, [0x8000] * s.type.count))
+
+    return s(s), codegen
 
 
 @intrinsic
@@ -63,6 +85,32 @@ def _lowest_bit(typingctx, bits):
     return types.intp(types.uint32), codegen
 
 
+@intrinsic
+def signed(typingctx, value, entry):
+    """``value``, negated where the highest bit of ``entry`` is set: the bit goes to the sign's place, no branch."""
+
+    def codegen(context, builder, signature, args):
+        value, entry = args
+        integer, width = ir.IntType(signature.args[0].bitwidth), entry.type.width
+        bit = builder.zext(builder.and_(entry, ir.Constant(entry.type, 1 << (width - 1))), integer)
+        bit = builder.shl(bit, ir.Constant(integer, integer.width - width))
+        return builder.bitcast(builder.xor(builder.bitcast(value, integer), bit), value.type)
+
+    return value(value, entry), codegen
+
+
+@intrinsic
+def number(typingctx, entry):
+    """``entry`` without its highest bit."""
+
+    def codegen(context, builder, signature, args):
+        (entry,) = args
+        low = builder.and_(entry, ir.Constant(entry.type, (1 << (entry.type.width - 1)) - 1))
+        return builder.zext(low, ir.IntType(64))
+
+    return types.uintp(entry), codegen
+
+
 @helper
 def _n_positions(m):
     """Positions of the network of ``m`` inputs, up to a whole vector."""
@@ -74,7 +122,7 @@ def _n_positions(m):
 def scratch(m):
     """What `permutation_column` works in, for columns of ``m`` inputs."""
     n = 0 if m <= bijection.FISHER_YATES_INPUTS else _n_positions(m)
-    sides = np.empty((6, n), np.uint16)
+    sides = np.empty((7, n), np.uint16)
     a, b = bijection.feistel_sides(m)
     for i in range(n):
         sides[0, i] = i // b
@@ -91,35 +139,52 @@ def order_size(m):
 
 
 @helper
-def permutation_column(m, seed, head, column, scratch, order):
-    """Write ``P[head, :, column]`` into ``order[:m]`` (uint32, `order_size` long), working in what `scratch` gives."""
+def permutation_column(m, seed, head, column, signs, scratch, order):
+    """Write ``P[head, :, column]`` into ``order[:m]`` (uint32, `order_size` long), working in what `scratch` gives.
+
+    With ``signs`` the highest bit of an entry is set where ``σ[head, :, column]`` is −1.
+    """
     sides, beyond, keys = scratch
     if m <= bijection.FISHER_YATES_INPUTS:
         bijection.fisher_yates(m, seed, np.uint64(head), np.uint64(column), order)
+        if signs:
+            bits = bijection.few_signs(seed, np.uint64(head), np.uint64(column))
+            for i in range(m):
+                order[i] |= np.uint32((bits >> np.uint64(i)) & np.uint64(1)) << np.uint32(31)
         return
     a, b = bijection.feistel_sides(m)
     multipliers, increments = keys[0], keys[1]
     bijection.round_keys(m, seed, np.uint64(head), np.uint64(column), multipliers, increments)
     # The moduli are loaded with every vector: LLVM would take a constant's way to 32 bits out of the loop, and then no
     # longer see that the product is one of 16 bits (1.8 ns an entry instead of 0.7).
-    first_left, first_right, lefts, rights, left_modulus, right_modulus = (
-        sides[0], sides[1], sides[2], sides[3], sides[4], sides[5],
+    first_left, first_right, lefts, rights, left_modulus, right_modulus, negative = (
+        sides[0], sides[1], sides[2], sides[3], sides[4], sides[5], sides[6],
     )  # fmt: skip
     rounds = bijection.n_rounds(m)
     for i in range(0, len(lefts), lanes(lefts)):
         left, right = load(first_left, i), load(first_right, i)
         mod_left, mod_right = load(left_modulus, i), load(right_modulus, i)
+        s = zeros(lefts)
         for t in range(0, rounds, 2):
-            left = _round(left, right, multipliers[t], increments[t], mod_left)
-            right = _round(right, left, multipliers[t + 1], increments[t + 1], mod_right)
+            left, f = _round(left, right, multipliers[t], increments[t], mod_left)
+            right, g = _round(right, left, multipliers[t + 1], increments[t + 1], mod_right)
+            if signs:
+                s = xor(s, xor(f, g))
         store(lefts, i, left)
         store(rights, i, right)
+        if signs:
+            store(negative, i, _sign_bits(s))
         beyond[i // lanes(lefts)] = _beyond(left, right, np.uint16(a - 1), np.uint16(m - (a - 1) * b))
-    for i in range(a * b):
-        order[i] = np.uint32(lefts[i]) * np.uint32(b) + np.uint32(rights[i])
+    if signs:
+        for i in range(a * b):
+            value = np.uint32(lefts[i]) * np.uint32(b) + np.uint32(rights[i])
+            order[i] = value | (np.uint32(negative[i]) << np.uint32(16))
+    else:
+        for i in range(a * b):
+            order[i] = np.uint32(lefts[i]) * np.uint32(b) + np.uint32(rights[i])
     if a * b == m:
         return
-    # The walk: where a value of m or more goes next stands in its own place, beyond m.
+    # The walk: where a value of m or more goes next stands in its own place, beyond m, with the sign of that pass.
     for k in range(len(lefts) // lanes(lefts)):
         bits = beyond[k]
         while bits:
@@ -127,17 +192,22 @@ def permutation_column(m, seed, head, column, scratch, order):
             bits = np.uint32(bits & np.uint32(bits - np.uint32(1)))
             if i < m:
                 value = order[i]
-                while value >= m:
-                    value = order[value]
+                while np.uint32(value & _VALUE) >= m:
+                    value = order[np.uint32(value & _VALUE)]
                 order[i] = value
 
 
 @helper
-def permutation_columns(out, at, m, n_outputs, first, n, seed):
-    """Write the permutations of outputs ``first`` and following, of ``n`` columns, from ``out[at]`` on, one by one."""
+def permutation_columns(out, at, m, n_outputs, first, n, seed, signs):
+    """Write the permutations of outputs ``first`` and following, of ``n`` columns, from ``out[at]`` on, one by one.
+
+    Where a sign is −1 the highest bit of ``out``'s dtype is set.
+    """
+    shift = np.uint32(32 - 8 * out.itemsize)
     work, order = scratch(m), np.empty(order_size(m), np.uint32)
     for r in range(n_outputs):
         c = first + r
-        permutation_column(m, seed, c // n, c % n, work, order)
+        permutation_column(m, seed, c // n, c % n, signs, work, order)
         for i in range(m):
-            out[at + r * m + i] = order[i]
+            # values are below the bit that the shift brings the sign to
+            out[at + r * m + i] = order[i] | (order[i] >> shift)

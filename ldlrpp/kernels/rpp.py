@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ldlrpp.kernels import arguments, bijection, memory, rpp_cpu
+from ldlrpp.kernels import arguments, bijection, memory, permutations_cpu, rpp_cpu
 from ldlrpp.kernels.arguments import Float
 from ldlrpp.kernels.threads import kernel_threads, one_kernel, single_threaded_blas
 
@@ -77,6 +77,7 @@ def rpp_forward(
     *,
     width: int | None = None,
     share_columns: bool = False,
+    signs: bool = False,
     permutation: NDArray[np.uint16 | np.uint32] | None = None,
     out: NDArray[Float] | None = None,
 ) -> NDArray[Float]:
@@ -84,9 +85,10 @@ def rpp_forward(
 
     The layer is dense, k·n wide or a little less, and its weights are those of the hidden matrix, each used k times::
 
-        y[h·n + j] = Σ_i x[i] · hidden[P[h, i, j], j] + bias        h = 0 … k−1,  j = 0 … n−1
+        y[h·n + j] = Σ_i x[i] · σ[h, i, j] · hidden[P[h, i, j], j] + bias        h = 0 … k−1,  j = 0 … n−1
 
-    where ``P[h, :, j]`` is the permutation that `rpp_permutation` gives for ``seed``.
+    where ``P[h, :, j]`` is the permutation that `rpp_permutation` gives for ``seed``, and ``σ``, with ``signs``, the
+    ±1 that it gives beside; all σ are 1 without.
 
     Parameters
     ----------
@@ -104,12 +106,15 @@ def rpp_forward(
         Number of outputs, the first of the k·n above: more than k·(n − 1), k·n at most and by default. A layer of any
         width w has n = ⌈w / k⌉ columns.
     share_columns : bool, default=False
-        Whether all columns of a head h share the permutation ``P[h, :, 0]``: a variant that departs from the
-        definition and has only 1/n as many permutations to compute, see Notes of `rpp_forward`.
+        Whether all columns of a head h share the permutation ``P[h, :, 0]``, and its signs: a variant that departs from
+        the definition and has only 1/n as many permutations to compute, see Notes of `rpp_forward`.
+    signs : bool, default=False
+        Whether weights are taken with signs, see Notes.
     permutation : ndarray of shape (k, m, n) or, with ``share_columns``, (k, m, 1), default=None
-        What `rpp_permutation` gives for ``seed`` (and one column, with ``share_columns``), computed once: the same
-        result for two bytes of memory a wide weight. ``seed`` is not looked at then. That every column is a permutation
-        is checked when an array is first seen, see Notes.
+        What `rpp_permutation` gives for ``seed`` and ``signs`` (and one column, with ``share_columns``), computed once:
+        the same result for two bytes of memory a wide weight. ``seed`` is not looked at then. With ``signs`` the
+        highest bit of an entry is set where σ is −1. That every column is a permutation is checked when an array is
+        first seen, see Notes.
     out : ndarray of shape (batch, width), default=None
         Where to write the result.
 
@@ -125,15 +130,18 @@ def rpp_forward(
         If a shape does not fit, ``n_permutations`` is below 1, ``width`` or ``seed`` out of range, or ``permutation``
         is none.
     TypeError
-        If an array is not float32 or float64, the dtypes differ, or a number is not an integer.
+        If an array is not float32 or float64, the dtypes differ, a number is not an integer, or ``permutation`` is
+        neither uint16 nor uint32, or too narrow for m and a sign.
 
     Notes
     -----
     What to know of the layer, all of it from the formula:
 
-    - The k outputs of a column use the same weights in different orders. They share the sum of the column, so what an
-      input has in common in all its entries, x = c + …, adds the same c · Σ_i hidden[i, j] to all k of them, and a
-      constant input has n distinct outputs at most: centre the inputs, and give every output a bias of its own.
+    - The k outputs of a column use the same weights in different orders. Without ``signs`` they share the sum of the
+      column, so what an input has in common in all its entries, x = c + …, adds the same c · Σ_i hidden[i, j] to all k
+      of them, and a constant input has n distinct outputs at most: centre the inputs, and give every output a bias of
+      its own. With ``signs``, for the same parameters and products, every output has a sum of its own, and networks
+      learn more (``benchmarks/RESULTS.md``). Such signs are those of HashedNets [1]_.
     - An output sums m products. Weights of variance 1/m (2/m before a relu) keep the variance, whatever k is; the layer
       that follows has k·n inputs, and is to be initialised for so many.
     - The gradient of a hidden weight sums over its k copies. Copies of independent gradients make it √k times as large
@@ -143,9 +151,15 @@ def rpp_forward(
       x[P⁻¹[h]] @ hidden``. Columns then are no longer shuffled against each other. Where the permutations are what
       takes the time, in small batches, it is faster; ``benchmarks/RESULTS.md`` has times and accuracies.
     - Checking ``permutation`` takes 0.4 ns an entry (of one core), once as long as the array lives: the same array,
-      again, is looked at for its largest number only (0.04 ns). A new view of it, or a view of a memory map, is another
-      array. Who changes an array in place after it was checked gets what it then says, forward (`hidden` is read
-      there) and backward (gradients are added there), but no error if it is no permutation any longer.
+      again, is looked at for its largest number only (0.04 ns, TODO with ``signs``). A new view of it, or a view of a
+      memory map, is another array. Who changes an array in place after it was checked gets what it then says, forward
+      (`hidden` is read there) and backward (gradients are added there), but no error if it is no permutation any
+      longer.
+
+    References
+    ----------
+    .. [1] W. Chen, J. T. Wilson, S. Tyree, K. Q. Weinberger, Y. Chen, "Compressing neural networks with the hashing
+       trick", ICML 2015.
 
     Examples
     --------
@@ -155,6 +169,8 @@ def rpp_forward(
     >>> x = np.array([[1.0, 2.0, 3.0]])
     >>> kernels.rpp_forward(x, hidden, 4, seed=0)
     array([[231., 231., 123., 312.]])
+    >>> kernels.rpp_forward(x, hidden, 4, seed=0, signs=True)
+    array([[169., 229., 123., 292.]])
     """
     x = _batch("x", x)
     hidden_t = _hidden_t(hidden, x)
@@ -171,12 +187,13 @@ def rpp_forward(
                 f"bias must have shape ({width},), one for every output, or ({n_columns},), one for every column, "
                 f"got {bias.shape}"
             )
-    stored = _stored(permutation, hidden_t, n_permutations, share_columns)
+    stored = _stored(permutation, hidden_t, n_permutations, share_columns, signs)
     y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias))
     with kernel_threads(), single_threaded_blas():
         rpp_cpu.forward(
-            x, hidden_t, seed, stored, bool(share_columns), bias, False, _none(hidden_t), False, _scratch(), y
-        )
+            x, hidden_t, seed, stored, bool(share_columns), bool(signs), bias, False, _none(hidden_t), False,
+            _scratch(), y,
+        )  # fmt: skip
     if out is None or y is out:
         return y
     out[...] = y
@@ -191,11 +208,12 @@ def rpp_backward(
     seed: int,
     *,
     share_columns: bool = False,
+    signs: bool = False,
     permutation: NDArray[np.uint16 | np.uint32] | None = None,
 ) -> tuple[NDArray[Float], NDArray[Float], NDArray[Float]]:
     """Gradients of a loss with respect to the input and the parameters of `rpp_forward`.
 
-    ``grad_hidden[P[h, i, j], j]`` sums ``x[i] · grad_y[h·n + j]`` over the batch and all k permutations.
+    ``grad_hidden[P[h, i, j], j]`` sums ``x[i] · σ[h, i, j] · grad_y[h·n + j]`` over the batch and all k permutations.
 
     Parameters
     ----------
@@ -209,7 +227,7 @@ def rpp_backward(
         Number of permutations k of every column.
     seed : int
         Seed of the permutations, from 0 to 2^64 − 1.
-    share_columns, permutation
+    share_columns, signs, permutation
         As in `rpp_forward`.
 
     Returns
@@ -249,12 +267,12 @@ def rpp_backward(
     arguments.check_shape("grad_y", grad_y, (x.shape[0], None), ("batch", "width"))
     _width("the width grad_y.shape[1]", grad_y.shape[1], n_permutations, len(hidden_t))
     grad_y = np.ascontiguousarray(grad_y)
-    stored = _stored(permutation, hidden_t, n_permutations, share_columns)
+    stored = _stored(permutation, hidden_t, n_permutations, share_columns, signs)
     grad_x = np.empty(x.shape, x.dtype)
     grad_hidden_t, grad_bias = np.empty(hidden_t.shape, x.dtype), np.empty(grad_y.shape[1], x.dtype)
     with kernel_threads(), single_threaded_blas():
         rpp_cpu.backward(
-            grad_y, x, hidden_t, seed, stored, bool(share_columns), _none(hidden_t), _scratch(), True,
+            grad_y, x, hidden_t, seed, stored, bool(share_columns), bool(signs), _none(hidden_t), _scratch(), True,
             grad_x, grad_hidden_t, grad_bias,
         )  # fmt: skip
     return grad_x, grad_hidden_t.T, grad_bias
@@ -267,6 +285,7 @@ def rpp_expand(
     *,
     width: int | None = None,
     share_columns: bool = False,
+    signs: bool = False,
 ) -> NDArray[Float]:
     """The wide matrix that an RPP layer applies, all columns of it.
 
@@ -278,13 +297,13 @@ def rpp_expand(
         Number of permutations k of every column.
     seed : int
         Seed of the permutations, from 0 to 2^64 − 1.
-    width, share_columns
+    width, share_columns, signs
         As in `rpp_forward`.
 
     Returns
     -------
     matrix : ndarray of shape (m, width)
-        D with ``rpp_forward(x, hidden, k, seed) == x @ D`` up to rounding, in Fortran order.
+        D with ``rpp_forward(x, hidden, k, seed) == x @ D`` up to rounding, for the same options, in Fortran order.
 
     Raises
     ------
@@ -311,12 +330,16 @@ def rpp_expand(
     hidden_t = np.ascontiguousarray(hidden.T)
     wide = np.empty((width, len(hidden)), hidden.dtype)
     with one_kernel():
-        rpp_cpu.expand(hidden_t, seed, _none(hidden_t, np.uint16), bool(share_columns), _scratch(), wide)
+        rpp_cpu.expand(
+            hidden_t, seed, _none(hidden_t, np.uint16), bool(share_columns), bool(signs), _scratch(), wide
+        )  # fmt: skip
     return wide.T
 
 
-def rpp_permutation(n_inputs: int, n_columns: int, n_permutations: int, seed: int) -> NDArray[np.uint16 | np.uint32]:
-    """The permutations of an RPP layer.
+def rpp_permutation(
+    n_inputs: int, n_columns: int, n_permutations: int, seed: int, *, signs: bool = False
+) -> NDArray[np.uint16 | np.uint32]:
+    """The permutations of an RPP layer, and its signs.
 
     They are a function of ``(seed, h, j)`` and m alone: the same on every machine and in every release, and unchanged
     when k or n grows. `ldlrpp.kernels.bijection` has the definition.
@@ -331,11 +354,14 @@ def rpp_permutation(n_inputs: int, n_columns: int, n_permutations: int, seed: in
         Number of permutations k of every column.
     seed : int
         Seed of the permutations, from 0 to 2^64 − 1.
+    signs : bool, default=False
+        Whether the highest bit of an entry is set where its sign is −1.
 
     Returns
     -------
-    permutation : ndarray of shape (k, m, n), of dtype uint16 for m up to 65,536 and uint32 above
-        ``permutation[h, :, j]`` holds every number from 0 to m − 1 once. Columns are contiguous.
+    permutation : ndarray of shape (k, m, n), of dtype uint16 or uint32
+        ``permutation[h, :, j]`` holds every number from 0 to m − 1 once, the sign's bit left aside. Columns are
+        contiguous. The dtype is uint16 for m up to 65,536, with ``signs`` up to 32,768, and uint32 above.
 
     Raises
     ------
@@ -350,13 +376,20 @@ def rpp_permutation(n_inputs: int, n_columns: int, n_permutations: int, seed: in
     >>> kernels.rpp_permutation(5, 1, 2, seed=0)[:, :, 0]
     array([[0, 4, 2, 3, 1],
            [4, 1, 0, 3, 2]], dtype=uint16)
+    >>> signed = kernels.rpp_permutation(5, 1, 2, seed=0, signs=True)[:, :, 0]
+    >>> signed & 0x7FFF
+    array([[0, 4, 2, 3, 1],
+           [4, 1, 0, 3, 2]], dtype=uint16)
+    >>> 1 - 2 * (signed >> 15).astype(int)
+    array([[-1,  1, -1,  1,  1],
+           [-1,  1,  1,  1,  1]])
     """
     n_inputs = arguments.positive_int("n_inputs", n_inputs, bijection.MAX_INPUTS)
     n_columns = arguments.positive_int("n_columns", n_columns)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
     with one_kernel():
-        rows = rpp_cpu.permutations(n_inputs, n_columns, n_permutations * n_columns, seed, False)
+        rows = rpp_cpu.permutations(n_inputs, n_columns, n_permutations * n_columns, seed, False, bool(signs))
     return rows.reshape(n_permutations, n_columns, n_inputs).transpose(0, 2, 1)
 
 
@@ -388,7 +421,7 @@ def _width(name, value, n_permutations, n_columns):
     return width
 
 
-def _stored(permutation, hidden_t, n_permutations, share_columns):
+def _stored(permutation, hidden_t, n_permutations, share_columns, signs):
     """The rows of a stored permutation, as the kernels take them; no rows if there is none."""
     n, m = hidden_t.shape
     if permutation is None:
@@ -399,21 +432,25 @@ def _stored(permutation, hidden_t, n_permutations, share_columns):
     arguments.check_shape(
         "permutation", permutation, (n_permutations, m, 1 if share_columns else n), ("k", "m", "columns")
     )
-    if permutation.max() >= m:
-        raise ValueError(f"permutation must hold numbers below m = {m}, got {permutation.max()}")
+    if signs and permutation.itemsize < permutations_cpu.entry_dtype(m, signs).itemsize:
+        raise TypeError(f"permutation must have dtype uint32 for a sign and numbers below m = {m}, got uint16")
+    largest = (permutation & np.iinfo(permutation.dtype).max // 2 if signs else permutation).max()
+    if largest >= m:
+        beside = ", the sign's bit left aside" if signs else ""
+        raise ValueError(f"permutation must hold numbers below m = {m}{beside}, got {largest}")
     rows = np.ascontiguousarray(permutation.transpose(0, 2, 1)).reshape(-1, m)
-    _check_permutation(given, rows, permutation.shape[2])
+    _check_permutation(given, rows, bool(signs), permutation.shape[2])
     return rows
 
 
-def _check_permutation(given, rows, n_columns):
+def _check_permutation(given, rows, signs, n_columns):
     """Raise unless every row, numbers below m, is a permutation; what was ``given`` is remembered while it lives."""
     key = id(given)
     if key in _checked:
         return
     is_permutation = np.empty(len(rows), bool)
     with one_kernel():
-        rpp_cpu.is_permutation(rows, is_permutation)
+        rpp_cpu.is_permutation(rows, signs, is_permutation)
     if not is_permutation.all():
         h, j = np.divmod(np.argmin(is_permutation), n_columns)
         raise ValueError(

@@ -3,8 +3,9 @@
 Arrays are ``(batch, width)`` in C order, and ``hidden_t`` is the hidden matrix column by column, ``(n, m)``. Output
 ``c = h·n + j`` reads column ``j`` of the hidden matrix through the permutation of ``(seed, h, j)``; if ``shared``, of
 ``(seed, h, 0)``. There may be any number of outputs: where n does not divide it, the last head is cut. Where ``stored``
-has rows, they are the permutations, one for every output (every head, if shared). Where ``wide`` has rows, it is the
-wide matrix, the weights of an output in each row, and stays with the caller.
+has rows, they are the permutations, one for every output (every head, if shared). With ``signs``, stored or not, the
+highest bit of an entry of a permutation is set where the weight is taken with the sign −1; without, it is a bit of the
+number. Where ``wide`` has rows, it is the wide matrix, the weights of an output in each row, and stays with the caller.
 
 The permuted columns are generated in blocks that stay in cache, multiplied by BLAS and dropped: the permutations are
 paid once a batch, not once a row, and no more than some MiB of them and of the wide matrix exist at a time. BLAS is
@@ -25,7 +26,7 @@ from numba import prange
 from ldlrpp.kernels import memory
 from ldlrpp.kernels.blas import gemm, gemm_address
 from ldlrpp.kernels.compiling import helper, njit
-from ldlrpp.kernels.permutations_cpu import permutation_columns
+from ldlrpp.kernels.permutations_cpu import entry_dtype, number, permutation_columns, signed
 
 # A block of generated columns: BLAS packs all of x for every block, which repays 256 columns better than 128 (m = 1000,
 # batches of 64 to 256: 115 to 131 GFLOP/s of one core instead of 109 to 115), and 512 leave the L2 cache.
@@ -50,38 +51,65 @@ _PERMUTATIONS = 8
 # Bodies of parallel loops are functions of their own: Numba compiles them in half of the time.
 
 
-@helper
-def _gather(source, order, out):
-    for i in range(len(source)):
-        out[i] = source[order[i]]
+# Signs are a pass of their own, which LLVM makes one of vectors: beside scattered loads they took longer.
 
 
 @helper
-def _generate(hidden_t, order, start, stop, first_row, shared, tile):
+def _sign(values, order):
+    """Negate the values whose entries of order have the sign −1."""
+    for i in range(len(values)):
+        values[i] = signed(values[i], order[i])
+
+
+@helper
+def _gather(source, order, signs, out):
+    if signs:
+        for i in range(len(source)):
+            out[i] = source[number(order[i])]
+        _sign(out, order)
+    else:
+        for i in range(len(source)):
+            out[i] = source[order[i]]
+
+
+@helper
+def _scatter(values, order, signs, total):
+    """The transpose of `_gather`, added to total; values are overwritten."""
+    if signs:
+        _sign(values, order)
+        for i in range(len(total)):
+            total[number(order[i])] += values[i]
+    else:
+        for i in range(len(total)):
+            total[order[i]] += values[i]
+
+
+@helper
+def _generate(hidden_t, order, start, stop, first_row, shared, signs, tile):
     """Write the weights of outputs ``start`` to ``stop`` into tile (flat)."""
     n, m = hidden_t.shape
     for c in range(start, stop):
         row = order[(c // n if shared else c) - first_row]
-        _gather(hidden_t[c % n], row, tile[(c - start) * m : (c - start + 1) * m])
+        _gather(hidden_t[c % n], row, signs, tile[(c - start) * m : (c - start + 1) * m])
 
 
 @njit(parallel=True, cache=True)
-def _expand(hidden_t, order, first, first_row, shared, wide):
+def _expand(hidden_t, order, first, first_row, shared, signs, wide):
     width, m = wide.shape
     flat = wide.reshape(-1)
     for r in prange(width):
-        _generate(hidden_t, order, first + r, first + r + 1, first_row, shared, flat[r * m : (r + 1) * m])
+        _generate(hidden_t, order, first + r, first + r + 1, first_row, shared, signs, flat[r * m : (r + 1) * m])
 
 
 @helper
 def _forward_block(
-    x, hidden_t, order, first_row, shared, bias, relu, wide, is_filled, address, start, stop, row, last_row, out
+    x, hidden_t, order, first_row, shared, signs, bias, relu, wide, is_filled, address, start, stop, row, last_row, out
 ):  # fmt: skip
     m = hidden_t.shape[1]
     rows, columns = last_row - row, stop - start
     tile = wide[start * m : stop * m] if len(wide) else np.empty(columns * m, x.dtype)
     if not is_filled:
-        _generate(hidden_t, order, start, stop, first_row, shared, tile)
+        _generate(hidden_t, order, start, stop, first_row, shared, signs, tile)
     # x[row:last_row] @ tile.T
     product = np.empty(rows * columns, x.dtype)
     gemm(address, 0, x, row * m, m, 1, tile, 0, m, 0, product, 0, columns, rows, columns, m)
@@ -96,7 +124,7 @@ def _forward_block(
 
 @njit(parallel=True, cache=True)
 def _forward(
-    x, hidden_t, order, first, last, first_row, shared, bias, relu, wide, is_filled, address, columns, rows, out
+    x, hidden_t, order, first, last, first_row, shared, signs, bias, relu, wide, is_filled, address, columns, rows, out
 ):  # fmt: skip
     # flat but for hidden_t, order and out
     batch = len(out)
@@ -104,31 +132,30 @@ def _forward(
     for task in prange(n_blocks * ((batch + rows - 1) // rows)):
         start, row = first + task % n_blocks * columns, task // n_blocks * rows
         _forward_block(
-            x, hidden_t, order, first_row, shared, bias, relu, wide, is_filled, address,
+            x, hidden_t, order, first_row, shared, signs, bias, relu, wide, is_filled, address,
             start, min(start + columns, last), row, min(row + rows, batch), out,
         )  # fmt: skip
 
 
 @helper
 def _backward_block(
-    grad_y, x, hidden_t, order, first_row, shared, wants_weights, weights, address, batch, width, start, stop, sums,
-    grad_bias,
+    grad_y, x, hidden_t, order, first_row, shared, signs, wants_weights, weights, address, batch, width, start, stop,
+    sums, grad_bias,
 ):  # fmt: skip
     n, m = hidden_t.shape
     # grad_y[:, start:stop].T @ x
     products = np.empty((stop - start) * m, x.dtype)
     gemm(address, 1, grad_y, start, width, 0, x, 0, m, 0, products, 0, m, stop - start, m, batch)
     if wants_weights:
-        _generate(hidden_t, order, start, stop, first_row, shared, weights)
+        _generate(hidden_t, order, start, stop, first_row, shared, signs, weights)
     for line in range(len(sums)):
         for i in range(m):
             sums[line, i] = 0
     for c in range(start, stop):
         row = order[(c // n if shared else c) - first_row]
         product, total = products[(c - start) * m : (c - start + 1) * m], sums[(c - start) % len(sums)]
-        # forward: weights[c, i] = hidden_t[c % n, row[i]]
-        for i in range(m):
-            total[row[i]] += product[i]
+        # forward: weights[c, i] = ±hidden_t[c % n, row[i]]
+        _scatter(product, row, signs, total)
     if len(grad_bias):
         for c in range(start, stop):
             grad_bias[c] = 0
@@ -154,8 +181,8 @@ def _add_sums(sums, first, last, columns, lines, low, high, grad_hidden_t):
 
 @njit(parallel=True, cache=True)
 def _backward(
-    grad_y, x, hidden_t, order, first, last, first_row, shared, weights, is_wide, address, columns, inputs, batch,
-    width, sums, wants_grad_x, grad_x, grad_hidden_t, grad_bias,
+    grad_y, x, hidden_t, order, first, last, first_row, shared, signs, weights, is_wide, address, columns, inputs,
+    batch, width, sums, wants_grad_x, grad_x, grad_hidden_t, grad_bias,
 ):  # fmt: skip
     # flat but for hidden_t, order, sums and grad_hidden_t.
     # Two passes over outputs ``first`` to ``last``. The first is parallel over blocks of them and leaves their weights
@@ -169,7 +196,7 @@ def _backward(
         start = first + block * columns
         stop = min(start + columns, last)
         _backward_block(
-            grad_y, x, hidden_t, order, first_row, shared, wants_grad_x and not is_wide,
+            grad_y, x, hidden_t, order, first_row, shared, signs, wants_grad_x and not is_wide,
             weights[weights_at + (start - first) * m :], address, batch, width, start, stop,
             sums[block * lines : (block + 1) * lines], grad_bias,
         )  # fmt: skip
@@ -199,34 +226,30 @@ def _group(columns, m, width):
     return min(max(2 * _LEAST_COLUMNS, _GROUP // m // columns * columns), width)
 
 
-def _order(first, last, hidden_t, seed, stored, shared, empty):
+def _order(first, last, hidden_t, seed, stored, shared, signs, empty):
     """Rows with the permutations of outputs ``first`` to ``last``, and which the first of them is."""
     n, m = hidden_t.shape
     if len(stored):
         return stored, 0
     if shared:
         n, first, last = 1, first // n, (last - 1) // n + 1
-    order = empty("permutations", (last - first, m), _order_dtype(m))
-    _permutations(n, first, seed, order)
+    order = empty("permutations", (last - first, m), entry_dtype(m, signs))
+    _permutations(n, first, seed, signs, order)
     return order, first
 
 
-def _order_dtype(m):
-    return np.dtype(np.uint16 if m <= 2**16 else np.uint32)
-
-
-def expand(hidden_t, seed, stored, shared, empty, wide):
+def expand(hidden_t, seed, stored, shared, signs, empty, wide):
     """Write the wide matrix into wide (width, m); the others as in `forward`."""
     width, m = wide.shape
     group = width if len(stored) else _group(_LEAST_COLUMNS, m, width)
     for first in range(0, width, group):
         last = min(first + group, width)
-        order, first_row = _order(first, last, hidden_t, seed, stored, shared, empty)
-        _expand(hidden_t, order, first, first_row, shared, wide[first:last])
+        order, first_row = _order(first, last, hidden_t, seed, stored, shared, signs, empty)
+        _expand(hidden_t, order, first, first_row, shared, signs, wide[first:last])
 
 
-def forward(x, hidden_t, seed, stored, shared, bias, relu, wide, is_filled, empty, out):
-    """``out[:, c] = Σ_i x[:, i] · W[P[h, i, j], j] + bias[c mod len(bias)]`` with c = h·n + j, perhaps its relu.
+def forward(x, hidden_t, seed, stored, shared, signs, bias, relu, wide, is_filled, empty, out):
+    """``out[:, c] = Σ_i x[:, i] · ±W[P[h, i, j], j] + bias[c mod len(bias)]`` with c = h·n + j, perhaps its relu.
 
     x (batch, m), hidden_t (n, m), stored (width, m), (heads, m) or (0, m), bias (width or n or 0), wide (width, m) or
     (0, m), out (batch, width), all in C order. ``wide`` is read where it ``is_filled`` and written otherwise. Parallel
@@ -238,22 +261,25 @@ def forward(x, hidden_t, seed, stored, shared, bias, relu, wide, is_filled, empt
         # too few columns for all threads: rows are cut too, and every part of them generates the columns anew
         rows = _ROWS
         if len(wide) and not is_filled:
-            expand(hidden_t, seed, stored, shared, empty, wide)
+            expand(hidden_t, seed, stored, shared, signs, empty, wide)
             is_filled = True
     address = gemm_address(x.dtype)
     group = width if is_filled or len(stored) else _group(columns, m, width)
     x, wide = x.reshape(-1), wide.reshape(-1)
     for first in range(0, width, group):
         last = min(first + group, width)
-        order, first_row = np.empty((0, m), _order_dtype(m)), 0
+        order, first_row = np.empty((0, m), entry_dtype(m, signs)), 0
         if not is_filled:
-            order, first_row = _order(first, last, hidden_t, seed, stored, shared, empty)
+            order, first_row = _order(first, last, hidden_t, seed, stored, shared, signs, empty)
         _forward(
-            x, hidden_t, order, first, last, first_row, shared, bias, relu, wide, is_filled, address, columns, rows, out
+            x, hidden_t, order, first, last, first_row, shared, signs, bias, relu, wide, is_filled, address, columns,
+            rows, out,
         )  # fmt: skip
 
 
-def backward(grad_y, x, hidden_t, seed, stored, shared, wide, empty, wants_grad_x, grad_x, grad_hidden_t, grad_bias):
+def backward(
+    grad_y, x, hidden_t, seed, stored, shared, signs, wide, empty, wants_grad_x, grad_x, grad_hidden_t, grad_bias
+):
     """The transpose of `forward`: overwrites grad_x (batch, m), grad_hidden_t (n, m) and grad_bias (width or 0).
 
     grad_y (batch, width), the others as there, ``wide`` filled. Without ``wants_grad_x``, ``grad_x`` is left alone.
@@ -269,43 +295,43 @@ def backward(grad_y, x, hidden_t, seed, stored, shared, wide, empty, wants_grad_
     address = gemm_address(x.dtype)
     for first in range(0, width, group):
         last = min(first + group, width)
-        order, first_row = _order(first, last, hidden_t, seed, stored, shared, empty)
+        order, first_row = _order(first, last, hidden_t, seed, stored, shared, signs, empty)
         _backward(
-            grad_y.reshape(-1), x.reshape(-1), hidden_t, order, first, last, first_row, shared, weights.reshape(-1),
-            len(wide) > 0, address, columns, inputs, batch, width, sums, wants_grad_x, grad_x.reshape(-1),
-            grad_hidden_t, grad_bias,
+            grad_y.reshape(-1), x.reshape(-1), hidden_t, order, first, last, first_row, shared, signs,
+            weights.reshape(-1), len(wide) > 0, address, columns, inputs, batch, width, sums, wants_grad_x,
+            grad_x.reshape(-1), grad_hidden_t, grad_bias,
         )  # fmt: skip
 
 
-def permutations(m, n, width, seed, shared):
+def permutations(m, n, width, seed, shared, signs):
     """What the kernels take for ``stored``: the permutations of the first ``width`` outputs of ``n`` columns."""
-    out = memory.empty((-(-width // n) if shared else width, m), _order_dtype(m))
-    _permutations(1 if shared else n, 0, seed, out)
+    out = memory.empty((-(-width // n) if shared else width, m), entry_dtype(m, signs))
+    _permutations(1 if shared else n, 0, seed, signs, out)
     return out
 
 
-def n_permutation_bytes(m, n, width, shared):
+def n_permutation_bytes(m, n, width, shared, signs):
     """The size of what `permutations` gives."""
-    return (-(-width // n) if shared else width) * m * _order_dtype(m).itemsize
+    return (-(-width // n) if shared else width) * m * entry_dtype(m, signs).itemsize
 
 
 @njit(parallel=True, cache=True)
-def _permutations(n, first_row, seed, out):
+def _permutations(n, first_row, seed, signs, out):
     n_rows, m = out.shape
     flat = out.reshape(-1)
     for task in prange((n_rows + _PERMUTATIONS - 1) // _PERMUTATIONS):
         first = task * _PERMUTATIONS
-        permutation_columns(flat, first * m, m, min(_PERMUTATIONS, n_rows - first), first_row + first, n, seed)
+        permutation_columns(flat, first * m, m, min(_PERMUTATIONS, n_rows - first), first_row + first, n, seed, signs)
 
 
 @njit(parallel=True, cache=True)
-def is_permutation(rows, out):
+def is_permutation(rows, signs, out):
     """Write into out (n_rows,) whether a row of rows (n_rows, m), numbers below m, has each of them once."""
     n_rows, m = rows.shape
     for r in prange(n_rows):
         seen = np.zeros(m, np.uint8)
         for i in range(m):
-            seen[rows[r, i]] = 1
+            seen[number(rows[r, i]) if signs else np.uintp(rows[r, i])] = 1
         count = 0
         for i in range(m):
             count += seen[i]

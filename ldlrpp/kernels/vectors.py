@@ -166,6 +166,8 @@ def _binary(name):
 
 add = intrinsic(_binary("fadd"))
 multiply = intrinsic(_binary("fmul"))
+#: Of vectors of integers.
+xor = intrinsic(_binary("xor"))
 
 
 @intrinsic

@@ -162,8 +162,8 @@ class RPP(_Layer):
 
     ``bias`` is 'full' (a value for every output), 'shared' (one for every column of the hidden matrix) or 'none'. With
     ``stored``, what `ldlrpp.kernels.rpp_cpu.permutations` gives for ``seed``, permutations are looked up instead of
-    computed. ``share_columns`` is that of `rpp_forward`; the gradient of the hidden matrix is multiplied by
-    ``grad_scale``.
+    computed. ``share_columns`` and ``signs`` are those of `rpp_forward`; the gradient of the hidden matrix is
+    multiplied by ``grad_scale``.
 
     The same permutations serve every batch. If ``budget`` bytes hold them they stay in the workspace, and if these hold
     the wide matrix besides, so may that, ``n_kept`` bytes at most: in training a small one, from forward to backward;
@@ -171,6 +171,8 @@ class RPP(_Layer):
     """
 
     decayed = ("hidden",)
+    # of layers saved before there were any
+    signs = False
 
     def __init__(
         self,
@@ -181,6 +183,7 @@ class RPP(_Layer):
         seed,
         bias="full",
         share_columns=False,
+        signs=False,
         stored=None,
         grad_scale=1.0,
         budget=0,
@@ -190,7 +193,8 @@ class RPP(_Layer):
     ):
         n_columns = -(-n_outputs // n_permutations)
         self.n_inputs, self.n_outputs = n_inputs, n_outputs
-        self.n_permutations, self.seed, self.share_columns = n_permutations, int(seed), share_columns
+        self.n_permutations, self.seed = n_permutations, int(seed)
+        self.share_columns, self.signs = share_columns, signs
         self.stored = np.empty((0, n_inputs), np.uint16) if stored is None else stored
         self.grad_scale = float(grad_scale)
         hidden = rpp_init(n_inputs, n_columns, gain=GAINS[activation], random_state=rng, dtype=dtype)
@@ -198,7 +202,7 @@ class RPP(_Layer):
         self.parameters = {"hidden": hidden, "bias": np.zeros(n_bias, dtype)}
         n_permutation_bytes = 0
         if stored is None:
-            n_permutation_bytes = rpp_cpu.n_permutation_bytes(n_inputs, n_columns, n_outputs, share_columns)
+            n_permutation_bytes = rpp_cpu.n_permutation_bytes(n_inputs, n_columns, n_outputs, share_columns, signs)
         n_weight_bytes = n_inputs * n_outputs * hidden.itemsize
         self.keeps_permutations = n_permutation_bytes <= budget
         self.keeps_weights = n_permutation_bytes + n_weight_bytes <= budget
@@ -210,9 +214,9 @@ class RPP(_Layer):
             permutations, weights = self.stored[:0], workspace.once("wide", lambda: self._expand(workspace))
         else:
             permutations, weights = self._permutations(x, workspace), self._weights(x, workspace)
-        hidden_t, seed, share = self._columns()
+        hidden_t, seed, how = self._columns()
         rpp_cpu.forward(
-            x, hidden_t, seed, permutations, share, self.parameters["bias"], relu, weights, is_filled, workspace.empty,
+            x, hidden_t, seed, permutations, *how, self.parameters["bias"], relu, weights, is_filled, workspace.empty,
             out,
         )  # fmt: skip
 
@@ -224,9 +228,9 @@ class RPP(_Layer):
         n = len(grad_bias)
         # of a bias for every output
         sums = grad_bias if n in (0, self.n_outputs) else workspace.empty("bias", (self.n_outputs,), x.dtype)
-        hidden_t, seed, share = self._columns()
+        hidden_t, seed, how = self._columns()
         rpp_cpu.backward(
-            grad_y, x, hidden_t, seed, self._permutations(x, workspace), share, self._weights(x, workspace),
+            grad_y, x, hidden_t, seed, self._permutations(x, workspace), *how, self._weights(x, workspace),
             workspace.empty, wanted, grad_x, gradients["hidden"].T, sums,
         )  # fmt: skip
         if self.grad_scale != 1:
@@ -238,17 +242,17 @@ class RPP(_Layer):
             grad_bias[: self.n_outputs - whole] += sums[whole:]
 
     def _columns(self):
-        """The columns of the hidden matrix, and how the kernels permute them."""
-        return self.parameters["hidden"].T, np.uint64(self.seed), self.share_columns
+        """The columns of the hidden matrix, the seed of their permutations, and the kernels' options of these."""
+        return self.parameters["hidden"].T, np.uint64(self.seed), (self.share_columns, self.signs)
 
     def _permutations(self, x, workspace):
         """All permutations where they are stored or kept, no rows where the kernels compute them."""
         few = workspace.fixed and len(x) < _KEPT_ROWS and not workspace.has("permutations")
         if len(self.stored) or not self.keeps_permutations or few:
             return self.stored
-        hidden_t, seed, share = self._columns()
+        hidden_t, seed, how = self._columns()
         sizes = self.n_inputs, len(hidden_t), self.n_outputs
-        return workspace.once("permutations", lambda: rpp_cpu.permutations(*sizes, seed, share))
+        return workspace.once("permutations", lambda: rpp_cpu.permutations(*sizes, seed, *how))
 
     def _weights(self, x, workspace):
         """Memory for the wide matrix, which forward fills for backward, or no rows."""
@@ -258,7 +262,7 @@ class RPP(_Layer):
 
     def _expand(self, workspace):
         """The wide matrix."""
-        hidden_t, seed, share = self._columns()
+        hidden_t, seed, how = self._columns()
         wide = memory.empty((self.n_outputs, self.n_inputs), hidden_t.dtype)
-        rpp_cpu.expand(hidden_t, seed, self.stored, share, workspace.empty, wide)
+        rpp_cpu.expand(hidden_t, seed, self.stored, *how, workspace.empty, wide)
         return wide

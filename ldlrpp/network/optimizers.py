@@ -34,27 +34,31 @@ class Average(_Resumable):
 
     After step t = 0, 1, …, which leads to w::
 
-        a ← d·a + (1 − d)·w,    d = min(decay, (1 + t) / (10 + t))
+        a ← d·a + (1 − d)·w,    d = min(decay, (1 + t) / (10 + t), 1 − 1 / (reach · n_steps))
 
     so that the first steps, far from where training ends, are soon forgotten (Polyak and Juditsky, 1992; this form of d
-    is that of TensorFlow's ExponentialMovingAverage). Within `steps` the parameters are w, before and after that they
-    are a, and ``state`` keeps w, from which training goes on.
+    is that of TensorFlow's ExponentialMovingAverage), and an epoch of ``n_steps`` steps after ``reach`` of them: what a
+    stream brings in small parts must not be averaged over too many. Within `steps` the parameters are w, before and
+    after that they are a, and ``state`` keeps w, from which training goes on.
 
     Parameters
     ----------
     decay : float
         The largest d; 0 for no average: `steps` then go on from the w that another `Average` has left, if any, and end
         there.
+    reach : float, default=inf
+        How many epochs a reaches back, about, at most.
     """
 
-    def __init__(self, decay):
+    def __init__(self, decay, reach=math.inf):
         super().__init__()
-        self.decay = decay
-        self._values = None
+        self.decay, self.reach = decay, reach
+        self._values, self._most = None, decay
 
     @contextmanager
-    def steps(self, parameters):
-        """Context of some steps: in it ``parameters`` are what the last one led to, after it their average."""
+    def steps(self, parameters, n_steps):
+        """Context of an epoch: in it ``parameters`` are what the last step led to, after it their average."""
+        self._most = min(self.decay, 1 - 1 / (self.reach * n_steps))
         iterate = self.state.pop("iterate", None)
         if iterate is not None:
             _swap(parameters, iterate)
@@ -75,7 +79,7 @@ class Average(_Resumable):
             return None, 0.0
         t = self.state.get("n_steps", 0)
         self.state["n_steps"] = t + 1
-        return self._values, 1 - min(self.decay, (1 + t) / (10 + t))
+        return self._values, 1 - min(self._most, (1 + t) / (10 + t))
 
     def restart(self, state):
         """Go on from the parameters that another one's ``state`` has kept, with an average of what follows."""

@@ -122,9 +122,10 @@ def epochs(
 
     while True:
         order = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
-        with average.steps(network.flat):
+        starts = range(0, n_samples, batch_size)
+        with average.steps(network.flat, len(starts)):
             total = 0.0
-            for start in range(0, n_samples, batch_size):
+            for start in starts:
                 total += step(order[start : start + batch_size], start / n_samples)
         if schedule is not None:
             schedule.end_epoch(n_samples)
