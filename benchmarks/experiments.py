@@ -126,28 +126,20 @@ class Padded(Rebuilt):
 
 
 class Signed(Rebuilt):
-    """Copies of the inputs with random signs; ``hadamard`` starts the first layer as a Walsh–Hadamard transform."""
-
-    signs, hadamard = True, False
+    """Copies of the inputs with random signs."""
 
     def _rebuilt(self, first, *others):
-        order = np.arange(first.width)
-        if self.hadamard:
-            for s, stage in enumerate(first.parameters["weights"]):
-                stage[...] = np.sqrt(0.5)
-                stage[0, (order & first.width >> (s + 1)) > 0] *= -1
-        signs = self._rng.choice(np.array([-1, 1], "f"), first.width) if self.signs else None
-        return [PlacedLDL(first, order % first.n_inputs, signs), *others]
+        signs = self._rng.choice(np.array([-1, 1], first.parameters["scale"].dtype), first.width)
+        return [PlacedLDL(first, np.arange(first.width) % first.n_inputs, signs), *others]
 
 
 # --- What is compared ------------------------------------------------------------------------------------------------
 
 
-def ldl(*prototypes, hidden_layer_sizes=LDL_WIDTHS, learning_rate_init=0.004, **options):
+def ldl(*prototypes, **options):
     """LDL estimators with prototypes; options that no estimator has are the prototypes'."""
-    parameters = {"hidden_layer_sizes": hidden_layer_sizes, "learning_rate_init": learning_rate_init}
     own = {name: value for name, value in options.items() if any(hasattr(p, name) for p in prototypes)}
-    parameters.update((name, value) for name, value in options.items() if name not in own)
+    parameters = {"hidden_layer_sizes": LDL_WIDTHS, **{k: v for k, v in options.items() if k not in own}}
 
     def make(regression, epochs, seed):
         kind = LDLRegressor if regression else LDLClassifier
@@ -178,6 +170,7 @@ def trees(regression, epochs, seed):
 
 
 WIDE = {"hidden_layer_sizes": (4096, 4096)}
+HADAMARD = ("hadamard", "orthogonal")
 EXPERIMENTS = {
     "smoothing": {
         **{f"label smoothing {part}": of_classes(ldl(Smoothed, smoothing=part)) for part in (0.05, 0.1)},
@@ -206,8 +199,8 @@ EXPERIMENTS = {
     },
     "signs": {
         "copies of inputs with signs": ldl(Signed),
-        "Hadamard first layer": ldl(Signed, signs=False, hadamard=True),
-        "Hadamard first layer, copies of inputs with signs": ldl(Signed, hadamard=True),
+        "Hadamard first layer": ldl(init=HADAMARD),
+        "Hadamard first layer, copies of inputs with signs": ldl(Signed, init=HADAMARD),
     },
     "members": {
         "8 members": ldl(Members, n_members=8),
