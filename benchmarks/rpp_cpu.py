@@ -105,21 +105,23 @@ def variants():
 
 
 @numba.njit
-def generate(m, n_columns, signs, source, tile):
-    work, order = permutations_cpu.scratch(m), np.empty(permutations_cpu.order_size(m), np.uint32)
-    for c in range(n_columns):
-        permutations_cpu.permutation_column(m, np.uint64(5), c, 3, signs, work, order)
-        if len(tile):
-            rpp_cpu._gather(source, order, signs, tile)
+def generate(m, n_columns, signs, source, rows, tile):
+    for first in range(0, n_columns, len(rows)):
+        permutations_cpu.permutation_columns(rows.reshape(-1), 0, m, len(rows), first, n_columns, np.uint64(5), signs)
+        for r in range(len(rows) if len(tile) else 0):
+            if signs:
+                rpp_cpu._gather_signed(source, rows[r], tile)
+            else:
+                rpp_cpu._gather(source, rows[r], tile)
 
 
 def entries():
     print("\nA permutation entry on one core, ns: its hash, hash and gather; the same with signs")
     for m in (64, 100, 784, 1000, 1024, 4096, 65536):
-        source, n_columns = np.ones(m, np.float32), max(4, 2**20 // m)
+        source, n_columns = np.ones(m, np.float32), max(8, 2**20 // m // 8 * 8)
         seconds = [
-            best(lambda: generate(m, n_columns, signs, source, tile))  # noqa: B023
-            for signs in (False, True)
+            best(lambda: generate(m, n_columns, signs, source, np.empty((8, m), dtype), tile))  # noqa: B023
+            for signs, dtype in ((s, permutations_cpu.entry_dtype(m, s)) for s in (False, True))
             for tile in (source[:0], np.empty_like(source))
         ]
         print(f"  m = {m}: " + ", ".join(f"{1e9 * s / (m * n_columns):.2f}" for s in seconds), flush=True)

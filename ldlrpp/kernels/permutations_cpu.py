@@ -13,9 +13,6 @@ from ldlrpp.kernels import bijection
 from ldlrpp.kernels.compiling import helper
 from ldlrpp.kernels.vectors import Vector, lanes, load, splat, store, xor, zeros
 
-# Of an entry: its value without the sign.
-_VALUE = np.uint32(2**31 - 1)
-
 
 def entry_dtype(m, signs):
     """The smallest type of the entries of permutations of ``m`` numbers, with a bit above them for ``signs``."""
@@ -122,7 +119,7 @@ def _n_positions(m):
 def scratch(m):
     """What `permutation_column` works in, for columns of ``m`` inputs."""
     n = 0 if m <= bijection.FISHER_YATES_INPUTS else _n_positions(m)
-    sides = np.empty((7, n), np.uint16)
+    sides = np.empty((6, n), np.uint16)
     a, b = bijection.feistel_sides(m)
     for i in range(n):
         sides[0, i] = i // b
@@ -139,10 +136,10 @@ def order_size(m):
 
 
 @helper
-def permutation_column(m, seed, head, column, signs, scratch, order):
+def permutation_column(m, seed, head, column, signs, scratch, order, negative):
     """Write ``P[head, :, column]`` into ``order[:m]`` (uint32, `order_size` long), working in what `scratch` gives.
 
-    With ``signs`` the highest bit of an entry is set where ``σ[head, :, column]`` is −1.
+    With ``signs``, ``negative[:m]`` (uint16, as long) has the highest bit where ``σ[head, :, column]`` is −1, else 0.
     """
     sides, beyond, keys = scratch
     if m <= bijection.FISHER_YATES_INPUTS:
@@ -150,15 +147,15 @@ def permutation_column(m, seed, head, column, signs, scratch, order):
         if signs:
             bits = bijection.few_signs(seed, np.uint64(head), np.uint64(column))
             for i in range(m):
-                order[i] |= np.uint32((bits >> np.uint64(i)) & np.uint64(1)) << np.uint32(31)
+                negative[i] = np.uint16((bits >> np.uint64(i)) << np.uint64(15)) & np.uint16(0x8000)
         return
     a, b = bijection.feistel_sides(m)
     multipliers, increments = keys[0], keys[1]
     bijection.round_keys(m, seed, np.uint64(head), np.uint64(column), multipliers, increments)
     # The moduli are loaded with every vector: LLVM would take a constant's way to 32 bits out of the loop, and then no
     # longer see that the product is one of 16 bits (1.8 ns an entry instead of 0.7).
-    first_left, first_right, lefts, rights, left_modulus, right_modulus, negative = (
-        sides[0], sides[1], sides[2], sides[3], sides[4], sides[5], sides[6],
+    first_left, first_right, lefts, rights, left_modulus, right_modulus = (
+        sides[0], sides[1], sides[2], sides[3], sides[4], sides[5],
     )  # fmt: skip
     rounds = bijection.n_rounds(m)
     for i in range(0, len(lefts), lanes(lefts)):
@@ -175,39 +172,40 @@ def permutation_column(m, seed, head, column, signs, scratch, order):
         if signs:
             store(negative, i, _sign_bits(s))
         beyond[i // lanes(lefts)] = _beyond(left, right, np.uint16(a - 1), np.uint16(m - (a - 1) * b))
-    if signs:
-        for i in range(a * b):
-            value = np.uint32(lefts[i]) * np.uint32(b) + np.uint32(rights[i])
-            order[i] = value | (np.uint32(negative[i]) << np.uint32(16))
-    else:
-        for i in range(a * b):
-            order[i] = np.uint32(lefts[i]) * np.uint32(b) + np.uint32(rights[i])
+    for i in range(a * b):
+        order[i] = np.uint32(lefts[i]) * np.uint32(b) + np.uint32(rights[i])
     if a * b == m:
         return
-    # The walk: where a value of m or more goes next stands in its own place, beyond m, with the sign of that pass.
+    # The walk: where a value of m or more goes next stands in its own place, beyond m, as the sign of that pass does.
     for k in range(len(lefts) // lanes(lefts)):
         bits = beyond[k]
         while bits:
             i = k * lanes(lefts) + _lowest_bit(bits)
             bits = np.uint32(bits & np.uint32(bits - np.uint32(1)))
             if i < m:
-                value = order[i]
-                while np.uint32(value & _VALUE) >= m:
-                    value = order[np.uint32(value & _VALUE)]
+                last, value = np.uint32(i), order[i]
+                while value >= m:
+                    last, value = value, order[value]
                 order[i] = value
+                if signs:
+                    negative[i] = negative[last]
 
 
 @helper
 def permutation_columns(out, at, m, n_outputs, first, n, seed, signs):
     """Write the permutations of outputs ``first`` and following, of ``n`` columns, from ``out[at]`` on, one by one.
 
-    Where a sign is −1 the highest bit of ``out``'s dtype is set.
+    With ``signs`` the highest bit of ``out``'s dtype is set where a sign is −1.
     """
-    shift = np.uint32(32 - 8 * out.itemsize)
-    work, order = scratch(m), np.empty(order_size(m), np.uint32)
+    size = order_size(m)
+    work, order, negative = scratch(m), np.empty(size, np.uint32), np.empty(size if signs else 0, np.uint16)
+    shift = np.uint32(8 * out.itemsize - 16)
     for r in range(n_outputs):
         c = first + r
-        permutation_column(m, seed, c // n, c % n, signs, work, order)
-        for i in range(m):
-            # values are below the bit that the shift brings the sign to
-            out[at + r * m + i] = order[i] | (order[i] >> shift)
+        permutation_column(m, seed, c // n, c % n, signs, work, order, negative)
+        if signs:
+            for i in range(m):
+                out[at + r * m + i] = order[i] | (np.uint32(negative[i]) << shift)
+        else:
+            for i in range(m):
+                out[at + r * m + i] = order[i]

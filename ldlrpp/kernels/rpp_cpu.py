@@ -25,7 +25,7 @@ from numba import prange
 
 from ldlrpp.kernels import memory
 from ldlrpp.kernels.blas import gemm, gemm_address
-from ldlrpp.kernels.compiling import helper, njit
+from ldlrpp.kernels.compiling import helper, inlined, njit
 from ldlrpp.kernels.permutations_cpu import entry_dtype, number, permutation_columns, signed
 
 # A block of generated columns: BLAS packs all of x for every block, which repays 256 columns better than 128 (m = 1000,
@@ -51,33 +51,33 @@ _PERMUTATIONS = 8
 # Bodies of parallel loops are functions of their own: Numba compiles them in half of the time.
 
 
-@helper
+@inlined
 def _gather(source, order, out):
     for i in range(len(source)):
         out[i] = source[order[i]]
 
 
-@helper
+@inlined
 def _gather_signed(source, order, out):
     for i in range(len(source)):
         out[i] = source[number(order[i])]
     _sign(out, order)
 
 
-@helper
+@inlined
 def _scatter(values, order, total):
     for i in range(len(total)):
         total[order[i]] += values[i]
 
 
-@helper
+@inlined
 def _scatter_signed(values, order, total):
     _sign(values, order)
     for i in range(len(total)):
         total[number(order[i])] += values[i]
 
 
-@helper
+@inlined
 def _sign(values, order):
     """Negate values by the signs of order: a pass of its own, which is one of vectors (0.1 ns an entry less)."""
     for i in range(len(values)):
