@@ -44,6 +44,8 @@ def _batches(*sizes):
 
 
 LDL_NETWORK = (LDLClassifier, LDLRegressor), {"hidden_layer_sizes": LDL_WIDTHS}
+# Rates, averages, batches and the rest were chosen before the start was.
+LDL_ORTHOGONAL = LDL_NETWORK[0], {**LDL_NETWORK[1], "init": "orthogonal"}
 RPP_NETWORK = (RPPClassifier, RPPRegressor), {"hidden_layer_sizes": RPP_WIDTHS}
 DENSE_NETWORK = (MixedClassifier, MixedRegressor), {"hidden_layers": DENSE}
 
@@ -54,14 +56,12 @@ COMPARED = {
         _grid(*itertools.product((0.001, 0.002, 0.004, 0.008), (False, 0.99, 0.995, 0.998))),
         np.inf,
     ),
-    "LDL batches": (*LDL_NETWORK, {"the defaults": {}, **_batches(100, 400)}, np.inf),
+    "LDL batches": (*LDL_ORTHOGONAL, {"the defaults": {}, **_batches(100, 400)}, np.inf),
     "LDL others": (
-        *LDL_NETWORK,
+        *LDL_ORTHOGONAL,
         {
             "learning_rate='cosine'": {"learning_rate": "cosine"},
             "init='normal'": {"init": "normal"},
-            "init='hadamard'": {"init": "hadamard"},
-            "init='hadamard', the first layer": {"init": ("hadamard", "orthogonal")},
             "input_expansion='pad'": {"input_expansion": "pad"},
             "1 layer": {"hidden_layer_sizes": LDL_WIDTHS[:1]},
             "3 layers": {"hidden_layer_sizes": LDL_WIDTHS[:1] * 3},
@@ -69,6 +69,17 @@ COMPARED = {
             "alpha=0.1, on butterflies too": {"alpha": 0.1},
         },
         10_000,
+    ),
+    "LDL starts": (
+        *LDL_NETWORK,
+        {
+            "the defaults": {},
+            "init='orthogonal'": {"init": "orthogonal"},
+            "init='hadamard', the first layer": {"init": ("hadamard", "orthogonal")},
+            **{f"learning_rate_init={rate}": {"learning_rate_init": rate} for rate in (0.002, 0.008)},
+            "label_smoothing=0.1": {"label_smoothing": 0.1},
+        },
+        np.inf,
     ),
     "RPP rates": (
         *RPP_NETWORK,
@@ -89,8 +100,7 @@ COMPARED = {
     "dense rates": (
         *DENSE_NETWORK,
         {
-            **_grid(*itertools.product((0.001, 0.002, 0.004), (False, 0.99, 0.998))),
-            **_batches(100, 400),
+            **_grid(*itertools.product((0.001, 0.002), (False, 0.99, 0.998)), (0.004, 0.998)),
         },
         np.inf,
     ),
@@ -120,6 +130,10 @@ def score(kinds, parameters, data, seeds):
     X_train, y_train, X_val, y_val, epochs = data
     kind = kinds[np.issubdtype(y_train.dtype, np.floating)]
     options = {"n_iter_no_change": epochs, **parameters, "max_iter": epochs}
+    if "batch_size" in options:
+        options["batch_size"] = min(options["batch_size"], len(X_train))
+    if kind is kinds[1]:
+        options.pop("label_smoothing", None)
     return [kind(**options, random_state=seed).fit(X_train, y_train).score(X_val, y_val) for seed in range(seeds)]
 
 

@@ -74,7 +74,7 @@ class LDLClassifier(_NetworkClassifier):
         *,
         init: Literal["orthogonal", "normal", "hadamard"]
         | Sequence[Literal["orthogonal", "normal", "hadamard"]]
-        | NDArray[np.str_] = "orthogonal",
+        | NDArray[np.str_] = "hadamard",
         input_expansion: Literal["repeat", "pad"] = "repeat",
         activation: Literal["relu", "tanh", "logistic", "identity"] = "relu",
         solver: Literal["adam", "adamw", "sgd", "lbfgs"] = "adam",
@@ -119,7 +119,7 @@ class LDLRegressor(_NetworkRegressor):
         *,
         init: Literal["orthogonal", "normal", "hadamard"]
         | Sequence[Literal["orthogonal", "normal", "hadamard"]]
-        | NDArray[np.str_] = "orthogonal",
+        | NDArray[np.str_] = "hadamard",
         input_expansion: Literal["repeat", "pad"] = "repeat",
         activation: Literal["relu", "tanh", "logistic", "identity"] = "relu",
         solver: Literal["adam", "adamw", "sgd", "lbfgs"] = "adam",
@@ -171,7 +171,7 @@ class LDLTransformer(_NetworkTransformer):
         *,
         init: Literal["orthogonal", "normal", "hadamard"]
         | Sequence[Literal["orthogonal", "normal", "hadamard"]]
-        | NDArray[np.str_] = "orthogonal",
+        | NDArray[np.str_] = "hadamard",
         input_expansion: Literal["repeat", "pad"] = "repeat",
         task: Literal["auto", "classification", "regression", "reconstruction"] = "auto",
         activation: Literal["relu", "tanh", "logistic", "identity"] = "relu",

@@ -180,9 +180,10 @@ _INIT, _INIT_TYPE = _choice(*INITS)
 
 LDL = {
     "init": _of(
-        "orthogonal", [_INIT, "array-like"], f"{_INIT_TYPE} or array-like of these",
+        "hadamard", [_INIT, "array-like"], f"{_INIT_TYPE} or array-like of these",
         "Initial weights, see `ldlrpp.kernels.ldl_init`: a name for all hidden layers, or one for each. 'hadamard' is "
-        "for long noisy signals, which are hardly learned from another start, and a little better on images.",
+        "better on images, and long noisy signals are hardly learned from another start; 'orthogonal' is to be tried "
+        "where a few clean signals carry their class in their shape.",
     ),
     "input_expansion": _one_of(
         "repeat",
