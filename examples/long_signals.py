@@ -4,7 +4,7 @@ Three kinds of signals, 8 classes each, noise of standard deviation 1:
 
 tones
     Three tones of frequencies that are the class's own, each with a random phase: no sample says anything by itself,
-    and the spectrum says it all. Their amplitude is 12.8 / √samples, 0.2 at 4096.
+    and the spectrum says it all. Their amplitude is 0.2, and 12.8 / √samples in signals of less than 4096 samples.
 echoes
     Noise and, 0.8 times as strong, its copy, shifted round by a lag of the class's own: a relation of far-apart
     positions, and no frequency stands out.
@@ -59,12 +59,13 @@ COLORS = "#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#cc79a7", "#999999", "#555
 def tones(x, labels, rng):
     """Adds three tones of random phases to every signal."""
     angles = 2 * np.pi * np.arange(x.shape[1]) / x.shape[1]
+    amplitude = max(0.2, 12.8 / np.sqrt(x.shape[1]))
     for label in CLASSES:
         waves = rng.uniform(1, x.shape[1] / 2, (3, 1)) * angles
         rows = np.flatnonzero(labels == label)
         phases = rng.uniform(0, 2 * np.pi, (len(rows), 3))
         both = np.hstack([np.sin(phases), np.cos(phases)]) @ np.vstack([np.cos(waves), np.sin(waves)])
-        x[rows] += (12.8 / np.sqrt(x.shape[1]) * both).astype(x.dtype)
+        x[rows] += (amplitude * both).astype(x.dtype)
 
 
 def echoes(x, labels, rng):
