@@ -215,8 +215,8 @@ EXPERIMENTS = {
     },
     "many members": {f"{k} members": ldl(Members, n_members=k) for k in (16, 32)},
     "together": {
-        "label smoothing 0.1, butterflies' rate ×3": ldl(Smoothed, Rated, butterflies=3),
-        "label smoothing 0.1, 8 members that take turns": ldl(Smoothed, TakingTurns, n_members=8),
+        "label smoothing 0.1, butterflies' rate ×3": of_classes(ldl(Smoothed, Rated, butterflies=3)),
+        "label smoothing 0.1, 8 members that take turns": of_classes(ldl(Smoothed, TakingTurns, n_members=8)),
     },
 }
 
