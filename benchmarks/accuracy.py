@@ -6,8 +6,8 @@ stop when the training loss stands still; all else is, but for what a name says,
 package's dense layers with the defaults of all its networks, MLPClassifier is scikit-learn's. A quarter of the data is
 for testing; of a file its test images, or a sixth. Seeds change initial weights, the order of samples and the split; a
 file's split stays. Scores are accuracies, R² for diabetes, mean ± standard deviation over the seeds; seconds are the
-median of the fits. What takes more than a minute is fitted twice, and models that are no networks once, where there are
-more than 10,000 samples. --json keeps the results in a file, for benchmarks/pareto.py.
+median of the fits. What takes more than half a minute is fitted twice, and models that are not of this package once
+where there are more than 10,000 samples. --json keeps the results in a file, for benchmarks/pareto.py.
 """
 
 import argparse
@@ -41,8 +41,8 @@ from ldlrpp import (
 
 TABLES = {"digits": load_digits, "breast cancer": load_breast_cancer, "wine": load_wine, "diabetes": load_diabetes}
 LDL_WIDTHS, RPP_WIDTHS = (1024, 1024), (1000, 1000)
-# What takes longer is fitted twice only.
-SLOW = 60
+# Seconds; what takes longer is fitted twice only.
+SLOW = 30
 
 
 def table(loader, seed):
@@ -124,8 +124,7 @@ def compare(name, split, seeds):
         n_outputs = 1 if regression or len(np.unique(y_train)) == 2 else len(np.unique(y_train))
         for label, model in models(X_train.shape[1], n_outputs, regression, epochs, seed).items():
             result = results.setdefault(label, {"scores": [], "seconds": []})
-            is_network = hasattr(model, "activation")
-            if seed and len(X_train) > 10_000 and not is_network:
+            if seed and len(X_train) > 10_000 and not hasattr(model, "average"):
                 continue
             if seed > 1 and max(result["seconds"]) > SLOW:
                 continue

@@ -86,10 +86,11 @@ COMPARED = {
         _grid((0.001, False), (0.001, 0.998), (0.002, 0.998), (0.004, 0.998), (0.002, 0.99)),
         10_000,
     ),
-    "RPP others": (
-        *RPP_NETWORK,
+    "RPP others, at a rate of 0.002": (
+        RPP_NETWORK[0],
+        {**RPP_NETWORK[1], "learning_rate_init": 0.002},
         {
-            "the defaults": {},
+            "n_permutations=10": {},
             "signs=False": {"signs": False},
             "n_permutations=100": {"n_permutations": 100},
             "n_permutations=100, signs=False": {"n_permutations": 100, "signs": False},

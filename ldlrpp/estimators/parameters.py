@@ -70,7 +70,7 @@ NETWORK = {
         "the samples seen, 'adaptive' divides it by 5 when training does not get better instead of ending, 'cosine' "
         "and 'onecycle' end after ``max_iter`` epochs, and training with them not before, but for ``early_stopping``.",
     ),
-    "learning_rate_init": _of(0.001, [_real(0, closed="neither")], "float", "Learning rate, at first or at most."),
+    "learning_rate_init": _of(0.002, [_real(0, closed="neither")], "float", "Learning rate, at first or at most."),
     "average": _of(
         True, ["boolean", _real(0, 1, "neither")], "bool or float",
         "Whether predictions, and all else but training itself, use the average of the weights over the steps of "
@@ -132,14 +132,11 @@ NETWORK = {
 }  # fmt: skip
 
 
-def _at_rate(rate):
-    """`NETWORK` with another default of the learning rate."""
-    parameter = NETWORK["learning_rate_init"]
-    return {**NETWORK, "learning_rate_init": replace(parameter, default=rate, type=f"float, default={rate}")}
-
-
-#: Of networks of one kind: benchmarks/RESULTS.md has the tables that say so.
-LDL_NETWORK, RPP_NETWORK = _at_rate(0.004), _at_rate(0.002)
+#: Of networks without dense hidden layers: benchmarks/RESULTS.md has the tables that say so.
+LEAN_NETWORK = {
+    **NETWORK,
+    "learning_rate_init": replace(NETWORK["learning_rate_init"], default=0.004, type="float, default=0.004"),
+}
 
 CLASSIFIER = {
     "label_smoothing": _of(
