@@ -151,7 +151,7 @@ def rpp_forward(
       x[P⁻¹[h]] @ hidden``. Columns then are no longer shuffled against each other. Where the permutations are what
       takes the time, in small batches, it is faster; ``benchmarks/RESULTS.md`` has times and accuracies.
     - Checking ``permutation`` takes 0.4 ns an entry (of one core), once as long as the array lives: the same array,
-      again, is looked at for its largest number only (0.04 ns, TODO with ``signs``). A new view of it, or a view of a
+      again, is looked at for its largest number only (0.04 ns, 0.2 with ``signs``). A new view of it, or a view of a
       memory map, is another array. Who changes an array in place after it was checked gets what it then says, forward
       (`hidden` is read there) and backward (gradients are added there), but no error if it is no permutation any
       longer.

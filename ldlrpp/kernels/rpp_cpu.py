@@ -79,7 +79,7 @@ def _scatter_signed(values, order, total):
 
 @inlined
 def _sign(values, order):
-    """Negate values by the signs of order: a pass of its own, which is one of vectors (0.1 ns an entry less)."""
+    """Negate values by the signs of order: a pass of its own, which is one of vectors, as scattered loads are not."""
     for i in range(len(values)):
         values[i] = signed(values[i], order[i])
 
