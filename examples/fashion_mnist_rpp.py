@@ -37,9 +37,9 @@ from ldlrpp import RPPClassifier
 
 def networks():
     """The five classifiers, by name. None has weight decay: what is compared is how well they can fit."""
-    common = {"alpha": 0.0, "random_state": 0}
-    # signs would help; without them it is the layer as it was first written down
-    rpp = {"n_permutations": 100, "signs": False, **common}
+    common = {"alpha": 0.0, "learning_rate_init": 0.001, "random_state": 0}
+    # the layer as it was first written down, trained as the others are
+    rpp = {"n_permutations": 100, "signs": False, "average": False, **common}
     return {
         "RPP": RPPClassifier((1000, 1000), **rpp),
         "RPP, no bias": RPPClassifier((1000, 1000), bias="none", **rpp),

@@ -6,7 +6,7 @@ from ldlrpp.estimators.parameters import with_parameters
 from ldlrpp.estimators.tasks import NetworkClassifier, NetworkRegressor
 
 
-@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.LEAN_NETWORK, parameters.CLASSIFIER)
+@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.NETWORK, parameters.CLASSIFIER)
 class LDLClassifier(LDLLayers, NetworkClassifier):
     """Neural network classifier with less dense layers.
 
@@ -43,7 +43,7 @@ class LDLClassifier(LDLLayers, NetworkClassifier):
     """
 
 
-@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.LEAN_NETWORK, parameters.REGRESSOR)
+@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.NETWORK, parameters.REGRESSOR)
 class LDLRegressor(LDLLayers, NetworkRegressor):
     """Neural network regressor with less dense layers.
 

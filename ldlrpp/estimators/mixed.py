@@ -38,7 +38,7 @@ class MixedClassifier(MixedLayers, NetworkClassifier):
     >>> from ldlrpp import MixedClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> layers = [("ldl", 1024), ("rpp", 500, {"n_permutations": 50}), ("dense", 32)]
-    >>> network = MixedClassifier(layers, learning_rate_init=0.004, learning_rate="cosine", max_iter=20, random_state=0)
+    >>> network = MixedClassifier(layers, learning_rate="cosine", max_iter=20, random_state=0)
     >>> model = make_pipeline(StandardScaler(), network)
     >>> model.fit(X[:1500], y[:1500]).score(X[1500:], y[1500:]) > 0.9
     True

@@ -70,7 +70,7 @@ NETWORK = {
         "the samples seen, 'adaptive' divides it by 5 when training does not get better instead of ending, 'cosine' "
         "and 'onecycle' end after ``max_iter`` epochs, and training with them not before, but for ``early_stopping``.",
     ),
-    "learning_rate_init": _of(0.002, [_real(0, closed="neither")], "float", "Learning rate, at first or at most."),
+    "learning_rate_init": _of(0.004, [_real(0, closed="neither")], "float", "Learning rate, at first or at most."),
     "average": _of(
         True, ["boolean", _real(0, 1, "neither")], "bool or float",
         "Whether predictions, and all else but training itself, use the average of the weights over the steps of "
@@ -130,13 +130,6 @@ NETWORK = {
     ),
     "device": _one_of("cpu", ("cpu", "cuda", "auto"), "Where kernels run: only 'cpu' is there, which 'auto' takes."),
 }  # fmt: skip
-
-
-#: Of networks without dense hidden layers: benchmarks/RESULTS.md has the tables that say so.
-LEAN_NETWORK = {
-    **NETWORK,
-    "learning_rate_init": replace(NETWORK["learning_rate_init"], default=0.004, type="float, default=0.004"),
-}
 
 CLASSIFIER = {
     "label_smoothing": _of(

@@ -6,7 +6,7 @@ from ldlrpp.estimators.parameters import with_parameters
 from ldlrpp.estimators.tasks import NetworkClassifier, NetworkRegressor
 
 
-@with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.LEAN_NETWORK, parameters.CLASSIFIER)
+@with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.NETWORK, parameters.CLASSIFIER)
 class RPPClassifier(RPPLayers, NetworkClassifier):
     """Neural network classifier with randomly permuted parameters.
 
@@ -46,7 +46,7 @@ class RPPClassifier(RPPLayers, NetworkClassifier):
     """
 
 
-@with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.LEAN_NETWORK, parameters.REGRESSOR)
+@with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.NETWORK, parameters.REGRESSOR)
 class RPPRegressor(RPPLayers, NetworkRegressor):
     """Neural network regressor with randomly permuted parameters.
 

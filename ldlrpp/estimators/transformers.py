@@ -130,7 +130,7 @@ class NetworkTransformer(
         return tags
 
 
-@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.TRANSFORMER, parameters.LEAN_NETWORK)
+@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.TRANSFORMER, parameters.NETWORK)
 class LDLTransformer(NetworkTransformer):
     """Features that a network with less dense layers has learned: the outputs of its last hidden layer.
 
@@ -175,7 +175,7 @@ class LDLTransformer(NetworkTransformer):
     _classifier, _regressor = LDLClassifier, LDLRegressor
 
 
-@with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.TRANSFORMER, parameters.LEAN_NETWORK)
+@with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.TRANSFORMER, parameters.NETWORK)
 class RPPTransformer(Seeds, NetworkTransformer):
     """Features that a network with randomly permuted parameters has learned: the outputs of its last hidden layer.
 
