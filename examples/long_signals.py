@@ -103,7 +103,7 @@ def networks(n_samples):
     width = n_parameters // (n_samples + N_CLASSES + 1)
     return {
         "LDL, Hadamard": LDLClassifier((n_samples,), init="hadamard", random_state=0),
-        "LDL, orthogonal": LDLClassifier((n_samples,), random_state=0),
+        "LDL, orthogonal": LDLClassifier((n_samples,), init="orthogonal", random_state=0),
         f"dense {width}": MixedClassifier([("dense", width)], random_state=0),
         "dense 64, 64": MixedClassifier([("dense", 64), ("dense", 64)], random_state=0),
         "dense 256, 256": MixedClassifier([("dense", 256), ("dense", 256)], random_state=0),
