@@ -139,7 +139,9 @@ class Signed(Rebuilt):
 def ldl(*prototypes, **options):
     """LDL estimators with prototypes; options that no estimator has are the prototypes'."""
     own = {name: value for name, value in options.items() if any(hasattr(p, name) for p in prototypes)}
-    parameters = {"hidden_layer_sizes": LDL_WIDTHS, **{k: v for k, v in options.items() if k not in own}}
+    # the start that there was when these were compared
+    parameters = {"hidden_layer_sizes": LDL_WIDTHS, "init": "orthogonal"}
+    parameters.update({name: value for name, value in options.items() if name not in own})
 
     def make(regression, epochs, seed):
         kind = LDLRegressor if regression else LDLClassifier

@@ -5,6 +5,7 @@ import importlib.util
 import io
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import matplotlib.image
@@ -244,3 +245,85 @@ def test_mixed_networks_are_compared_in_a_table(example, from_a_file, digits, mo
     assert [line[:18].strip() for line in lines[3:]] == list(example.NETWORKS)
     assert lines[4].split()[2:4] == ["88,778", "132,810"]
     assert all(float(line.split()[-2]) > 0.2 for line in lines[3:])
+
+
+def rows(lines):
+    """Cells of the rows of Markdown tables among some lines, heads left out."""
+    tables = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return [cells for i, cells in enumerate(tables) if "---" not in tables[min(i + 1, len(tables) - 1)] + cells]
+
+
+many_features = pytest.mark.parametrize("example", ["many_features"], indirect=True)
+
+
+@many_features
+def test_hashed_paragraphs_are_classified(example, monkeypatch, capsys):
+    monkeypatch.setattr(example, "PACKAGES", ("sklearn",))
+    monkeypatch.setattr(example, "FEWEST", 400)
+    monkeypatch.setattr(
+        example, "HistGradientBoostingClassifier", partial(example.HistGradientBoostingClassifier, max_iter=5)
+    )
+    lines = run(example, monkeypatch, capsys, "--columns", 1024, "--epochs", 30, "--paragraphs", 300)
+    assert lines[0].startswith("300 training and 300 test paragraphs from ")
+    results = {name: cells for name, *cells in rows(lines)}
+    assert list(results) == [*example.networks(1024, 1), *example.others()]
+    assert min(float(accuracy) for accuracy, *_ in results.values()) > 0.25
+    assert float(results["linear SVC"][0]) > 0.4
+    assert results["dense (64,)"][1] == results["MLPClassifier (64,)"][1]
+    assert float(results["dense (64,)"][3]) > 0
+
+
+@many_features
+def test_paragraphs_repeat_neither_each_other_nor_the_names_of_their_subpackages(example, monkeypatch):
+    monkeypatch.setattr(example, "PACKAGES", ("sklearn",))
+    texts, labels, sources = example.paragraphs()
+    assert len(set(texts)) == len(texts)
+    assert {"sklearn.linear_model", "sklearn.cluster"} < set(labels)
+    words = set(" ".join(texts).split())
+    assert not words & {"sklearn", "linear", "model", "cluster"}
+    assert any(source.endswith("_logistic.py:LogisticRegression") for source in sources)
+
+
+@pytest.mark.parametrize("example", ["rpp_memory"], indirect=True)
+def test_accuracy_against_parameters_stored(example, digits, monkeypatch, capsys, tmp_path):
+    images, labels = digits
+    np.savez(tmp_path / "small.npz", x_train=images, y_train=labels)
+    arguments = ["--data", tmp_path / "small.npz", "--width", 50, "--permutations", 1, 10, 50]
+    picture = tmp_path / "picture.png"
+    lines = run(example, monkeypatch, capsys, *arguments, "--epochs", 15, "--seeds", 2, "--output", picture)
+    results = {(series, name): cells for series, name, *cells in rows(lines)}
+    assert [results["RPP", f"k = {k}"][0] for k in (1, 10, 50)] == ["6,310", "1,180", "724"]
+    assert results["dense", "width 50"][0] == "6,310"
+    assert all(float(accuracy.split()[0]) > 0.5 for _, _, accuracy, _ in results.values())
+    assert matplotlib.image.imread(picture).shape[2] == 4
+
+
+tables = pytest.mark.parametrize("example", ["tables"], indirect=True)
+
+
+@tables
+def test_tables_are_cross_validated_with_both_encodings(example, monkeypatch, capsys):
+    small = {"wine": example.TABLES["wine"], "mixed": lambda: example.mixed_columns(classes=False, n_samples=300)}
+    monkeypatch.setattr(example, "TABLES", small)
+    for trees in ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"):
+        monkeypatch.setattr(example, trees, partial(getattr(example, trees), max_iter=5))
+    lines = run(example, monkeypatch, capsys, "--folds", 2, "--repeats", 1)
+    assert "mixed: 300 rows, 7 columns, 2 of them categories" in lines
+    results = rows(lines)
+    names = [name for name, *_ in results]
+    assert names == 2 * list(example.models(regression=True, n_rows=300))
+    scores = {name: float(score.split()[0]) for name, score, *_ in results[: len(names) // 2]}
+    assert min(scores.values()) > 0.8
+    for name, _, _, effect in results[: len(scores)]:
+        if name.endswith("splines"):
+            difference = scores[name] - scores[name.split(",")[0]]
+            assert float(effect.split()[0]) == pytest.approx(difference, abs=0.0011)
+
+
+@tables
+def test_columns_become_splines_and_levels(example):
+    X, y = example.mixed_columns(classes=True, n_samples=300)
+    encoded = example.splines(n_knots=6).fit_transform(X)
+    assert encoded.shape == (300, 5 * (1 + 6) + X["region"].nunique() + X["shop"].nunique())
+    np.testing.assert_allclose(encoded[:, 5:].sum(axis=1), X.shape[1])
+    assert set(y) == {"above", "below"}
