@@ -36,7 +36,7 @@ What was tested (``benchmarks/permutation_quality.py``), on 17 sizes from 65 to 
 of position × value; mean and variance of fixed points and of agreements between two columns; χ² of the steps ``p(i+d)
 − p(i) mod m`` at distances d = 1, 2 and ``b``; serial correlation; the most frequent step of a column. All lie within
 the spread of random permutations. For m = 3, 4, 5, 6 all orders are equally likely; neighbouring seeds, heads and
-columns are uncorrelated (``tests/test_bijection.py``). Of the signs, there and for m = 16 and 64: their mean, and the
+columns are uncorrelated (``tests/test_bijection.py``). Of the signs, for 17 sizes from 16 to 2^16: their mean, and the
 spread of the columns' sums; products of signs 1, 2 and ``b`` apart, in the order of positions and in that of values;
 products of whole rows of the a × b rectangle, and spectra, both column by column and in both orders; correlations with
 positions, values, both (χ²), and steps of P. All lie within the spread of random signs. What fails, and is why the

@@ -141,7 +141,7 @@ def rpp_forward(
       column, so what an input has in common in all its entries, x = c + …, adds the same c · Σ_i hidden[i, j] to all k
       of them, and a constant input has n distinct outputs at most: centre the inputs, and give every output a bias of
       its own. With ``signs``, for the same parameters and products, every output has a sum of its own, and networks
-      learn more (``benchmarks/RESULTS.md``). Such signs are those of HashedNets [1]_.
+      fit more (``benchmarks/RESULTS.md``). Such signs are those of HashedNets [1]_.
     - An output sums m products. Weights of variance 1/m (2/m before a relu) keep the variance, whatever k is; the layer
       that follows has k·n inputs, and is to be initialised for so many.
     - The gradient of a hidden weight sums over its k copies. Copies of independent gradients make it √k times as large
