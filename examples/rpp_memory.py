@@ -45,8 +45,7 @@ def networks(n_inputs, n_outputs, width, permutations, **common):
             yield label, f"k = {k}", RPPClassifier((width, width), n_permutations=k, **options, **common)
     for k in reversed(permutations):
         w = dense_width(n_inputs, n_outputs, rpp_parameters(n_inputs, width, n_outputs, k))
-        # narrow networks want more than the 0.002 of the default
-        yield "dense", f"width {w}", MixedClassifier([("dense", w)] * 2, learning_rate_init=0.004, **common)
+        yield "dense", f"width {w}", MixedClassifier([("dense", w)] * 2, **common)
 
 
 def draw(series, title, path):
