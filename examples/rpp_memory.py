@@ -42,8 +42,7 @@ def networks(n_inputs, n_outputs, width, permutations, **common):
     """Series, name and classifier of each network."""
     for label, options in {"RPP": {}, "RPP, signs=False": {"signs": False}}.items():
         for k in permutations:
-            network = RPPClassifier((width, width), n_permutations=k, learning_rate_init=0.002, **options, **common)
-            yield label, f"k = {k}", network
+            yield label, f"k = {k}", RPPClassifier((width, width), n_permutations=k, **options, **common)
     for k in reversed(permutations):
         w = dense_width(n_inputs, n_outputs, rpp_parameters(n_inputs, width, n_outputs, k))
         yield "dense", f"width {w}", MixedClassifier([("dense", w)] * 2, **common)
