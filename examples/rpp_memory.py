@@ -42,8 +42,7 @@ def networks(n_inputs, n_outputs, width, permutations, **common):
     """Series, name and classifier of each network."""
     for label, options in {"RPP": {}, "RPP, signs=False": {"signs": False}}.items():
         for k in permutations:
-            network = RPPClassifier((width, width), n_permutations=k, learning_rate_init=0.002, **options, **common)
-            yield label, f"k = {k}", network
+            yield label, f"k = {k}", RPPClassifier((width, width), n_permutations=k, **options, **common)
     for k in reversed(permutations):
         w = dense_width(n_inputs, n_outputs, rpp_parameters(n_inputs, width, n_outputs, k))
         yield "dense", f"width {w}", MixedClassifier([("dense", w)] * 2, **common)
@@ -63,7 +62,7 @@ def draw(series, title, path):
                 ha="right" if left else "left", va="bottom" if left else "top", color=COLORS[label],
             )  # fmt: skip
     axes.set(xlabel="parameters stored", ylabel="test accuracy", title=title)
-    axes.margins(x=0.09, y=0.1)
+    axes.margins(x=0.12, y=0.1)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")

@@ -124,8 +124,7 @@ def models(regression, n_rows):
     linear = Ridge() if regression else LogisticRegression(max_iter=1000)
     # a tenth of some hundred rows says too little, and costs too much: LDL on breast cancer, 0.953 instead of 0.975
     stops = {"early_stopping": n_rows >= 1000}
-    # the start that the figures in benchmarks/RESULTS.md are of
-    network = (LDLRegressor if regression else LDLClassifier)(init="orthogonal", **stops)
+    network = (LDLRegressor if regression else LDLClassifier)(**stops)
     mlp = (MLPRegressor if regression else MLPClassifier)(**stops)
     trees = HistGradientBoostingRegressor() if regression else HistGradientBoostingClassifier()
     encodings = {"": columns(StandardScaler()), ", splines": splines()}
