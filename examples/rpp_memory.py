@@ -62,7 +62,7 @@ def draw(series, title, path):
                 ha="right" if left else "left", va="bottom" if left else "top", color=COLORS[label],
             )  # fmt: skip
     axes.set(xlabel="parameters stored", ylabel="test accuracy", title=title)
-    axes.margins(x=0.09, y=0.1)
+    axes.margins(x=0.12, y=0.1)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")

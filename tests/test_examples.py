@@ -303,12 +303,12 @@ tables = pytest.mark.parametrize("example", ["tables"], indirect=True)
 
 @tables
 def test_tables_are_cross_validated_with_both_encodings(example, monkeypatch, capsys):
-    small = {"wine": example.TABLES["wine"], "mixed": lambda: example.mixed_columns(classes=False, n_samples=300)}
+    small = {"wine": example.TABLES["wine"], "mixed": lambda: example.mixed_columns(classes=False, n_samples=150)}
     monkeypatch.setattr(example, "TABLES", small)
     for trees in ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"):
         monkeypatch.setattr(example, trees, partial(getattr(example, trees), max_iter=5))
     lines = run(example, monkeypatch, capsys, "--folds", 2, "--repeats", 1)
-    assert "mixed: 300 rows, 7 columns, 2 of them categories" in lines
+    assert "mixed: 150 rows, 7 columns, 2 of them categories" in lines
     results = rows(lines)
     names = [name for name, *_ in results]
     assert names == 2 * list(example.models(regression=True, n_rows=300))
