@@ -52,7 +52,7 @@ DENSE_NETWORK = (MixedClassifier, MixedRegressor), {"hidden_layers": DENSE}
 # What is compared: the network, what of it changes, and the most samples of the data that it is fitted to.
 COMPARED = {
     "LDL rates": (
-        *LDL_NETWORK,
+        *LDL_ORTHOGONAL,
         _grid(*itertools.product((0.001, 0.002, 0.004, 0.008), (False, 0.99, 0.995, 0.998))),
         np.inf,
     ),
@@ -94,7 +94,6 @@ COMPARED = {
             "signs=False": {"signs": False},
             "n_permutations=100": {"n_permutations": 100},
             "n_permutations=100, signs=False": {"n_permutations": 100, "signs": False},
-            **_batches(100),
         },
         10_000,
     ),
