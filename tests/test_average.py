@@ -212,6 +212,17 @@ def test_models_of_a_time_without_averages(kind):
     np.testing.assert_array_equal(old.partial_fit(X, Y).network_.flat, model.partial_fit(X, Y).network_.flat)
 
 
+def test_transformers_of_a_time_without_averages():
+    model = LDLTransformer(**{**SMALL, "average": False}).fit(X, Y.astype(int))
+    state = model.__getstate__()
+    del state["average"]
+    old = LDLTransformer.__new__(LDLTransformer)
+    old.__setstate__(state)
+    np.testing.assert_array_equal(old.transform(X_TEST), model.transform(X_TEST))
+    # the parameters of a warm start, or of a clone, are all there
+    assert clone(old).get_params() == clone(model).get_params()
+
+
 @pytest.mark.parametrize("average", [0.0, 1.0, -0.5, "yes", None])
 def test_values_that_will_not_do(average):
     with pytest.raises(ValueError, match="The 'average' parameter of MixedClassifier must be"):

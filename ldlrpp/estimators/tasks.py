@@ -66,7 +66,7 @@ class NetworkClassifier(ClassifierMixin, BaseNetworkEstimator):
     def _softened(self, targets):
         if not self.label_smoothing:
             return targets
-        n_answers = targets.shape[1] if isinstance(self._loss, Softmax) else 2
+        n_answers = 2 if self._multilabel else max(2, targets.shape[1])
         smoothing = targets.dtype.type(self.label_smoothing)
         return (1 - smoothing) * targets + smoothing / n_answers
 

@@ -31,6 +31,9 @@ class NetworkTransformer(
     Callbacks see the fit of ``estimator_``.
     """
 
+    # of transformers saved before there were averages
+    average = False
+
     @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
