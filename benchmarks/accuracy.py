@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from common import load
+from from_examples import dense_width, load, n_parameters
 from sklearn.base import is_classifier
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -65,12 +65,6 @@ def images(file):
     return name, (X_train - mean, y_train, X_test - mean, y_test)
 
 
-def narrow_width(n_inputs, n_outputs, n_parameters):
-    """Width of the two dense hidden layers of a network with about that many parameters."""
-    b = n_inputs + n_outputs + 2
-    return max(1, round((np.sqrt(b * b + 4 * (n_parameters - n_outputs)) - b) / 2))
-
-
 def models(n_inputs, n_outputs, regression, epochs, seed):
     """What is compared, by name."""
     ldl, rpp, mixed, mlp, trees = (
@@ -86,7 +80,7 @@ def models(n_inputs, n_outputs, regression, epochs, seed):
 
     butterflies = (1 << (max(pair) - 1).bit_length() for pair in pairwise([n_inputs, *LDL_WIDTHS]))
     size = sum(map(kernels.ldl_n_parameters, butterflies)) + (LDL_WIDTHS[-1] + 1) * n_outputs
-    width = narrow_width(n_inputs, n_outputs, size)
+    width = dense_width(n_inputs, n_outputs, size)
     return {
         "LDL 1024": ldl(**options),
         "LDL (1024, 1024)": ldl(LDL_WIDTHS, **options),
@@ -103,15 +97,6 @@ def models(n_inputs, n_outputs, regression, epochs, seed):
         ),
         "HistGradientBoosting": trees(random_state=seed),
     }
-
-
-def n_parameters(model):
-    """Number of parameters, None where there is no saying."""
-    if hasattr(model, "n_parameters_"):
-        return model.n_parameters_
-    if hasattr(model, "coefs_"):
-        return sum(a.size for a in model.coefs_ + model.intercepts_)
-    return int(model.coef_.size + np.size(model.intercept_)) if hasattr(model, "coef_") else None
 
 
 def compare(name, split, seeds):

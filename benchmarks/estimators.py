@@ -17,7 +17,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from common import best, load
+from common import best
+from from_examples import load
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 

@@ -25,17 +25,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ldlrpp import LDLClassifier, LDLRegressor, warmup
 from ldlrpp.network import LDL, Adam
 
-# --- Targets and rates -----------------------------------------------------------------------------------------------
-
-
-class Smoothed:
-    """Label smoothing: a part of every target is shared out among the classes."""
-
-    smoothing = 0.1
-
-    def _targets(self, y, reset, classes):
-        targets = super()._targets(y, reset, classes)
-        return targets * (1 - self.smoothing) + self.smoothing / max(2, targets.shape[1])
+# --- Rates ------------------------------------------------------------------------------------------------------------
 
 
 class RatedAdam(Adam):
@@ -175,7 +165,7 @@ WIDE = {"hidden_layer_sizes": (4096, 4096)}
 HADAMARD = ("hadamard", "orthogonal")
 EXPERIMENTS = {
     "smoothing": {
-        **{f"label smoothing {part}": of_classes(ldl(Smoothed, smoothing=part)) for part in (0.05, 0.1)},
+        **{f"label smoothing {part}": of_classes(ldl(label_smoothing=part)) for part in (0.05, 0.1)},
         "beta_2=0.95": ldl(beta_2=0.95),
     },
     "rates": {
@@ -217,8 +207,10 @@ EXPERIMENTS = {
     },
     "many members": {f"{k} members": ldl(Members, n_members=k) for k in (16, 32)},
     "together": {
-        "label smoothing 0.1, butterflies' rate ×3": of_classes(ldl(Smoothed, Rated, butterflies=3)),
-        "label smoothing 0.1, 8 members that take turns": of_classes(ldl(Smoothed, TakingTurns, n_members=8)),
+        "label smoothing 0.1, butterflies' rate ×3": of_classes(ldl(Rated, butterflies=3, label_smoothing=0.1)),
+        "label smoothing 0.1, 8 members that take turns": of_classes(
+            ldl(TakingTurns, n_members=8, label_smoothing=0.1)
+        ),
     },
 }
 

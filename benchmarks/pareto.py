@@ -72,9 +72,11 @@ def draw(axes, results, cost, title):
     errors = 100 * (1 - scores)
     axes.plot(costs[on_front], errors[on_front], color="#dddddd", linewidth=8, zorder=0, solid_capstyle="round")
     axes.set(xscale="log", yscale="log", xlabel=title, xlim=(costs.min() / 2, costs.max() * 5))
-    axes.set_yticks([1.5, 2, 3, 5, 7], ["98.5", "98", "97", "95", "93"], minor=False)
+    worst, least = max(errors) * 1.15, min(errors) / 1.15
+    ticks = [tick for tick in (0.5, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50) if least < tick < worst]
+    axes.set_yticks(ticks, [f"{100 - tick:g}" for tick in ticks])
     axes.set_yticks([], minor=True)
-    axes.set_ylim(max(errors) * 1.15, min(errors) / 1.15)
+    axes.set_ylim(worst, least)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     texts = []

@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from common import load
+from from_examples import load
 from sklearn.exceptions import ConvergenceWarning
 
 from ldlrpp import RPPClassifier

@@ -49,10 +49,13 @@ def networks():
     }
 
 
-def n_parameters(network):
-    if isinstance(network, RPPClassifier):
-        return network.n_parameters_
-    return sum(array.size for array in network.coefs_ + network.intercepts_)
+def n_parameters(model):
+    """Number of parameters of a network or a linear model, None where there is no saying."""
+    if hasattr(model, "n_parameters_"):
+        return model.n_parameters_
+    if hasattr(model, "coefs_"):
+        return sum(array.size for array in model.coefs_ + model.intercepts_)
+    return int(model.coef_.size + np.size(model.intercept_)) if hasattr(model, "coef_") else None
 
 
 def train(name, network, X, y, epochs):

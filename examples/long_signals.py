@@ -39,6 +39,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from fashion_mnist_rpp import n_parameters
 from scipy.fft import rfft
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -133,15 +134,6 @@ def train(model, data, n_epochs, seconds):
     return np.array(curve)
 
 
-def size(model):
-    """Number of parameters, where there are any."""
-    model = model[-1] if hasattr(model, "steps") else model
-    if hasattr(model, "n_parameters_"):
-        return model.n_parameters_
-    arrays = [getattr(model, name, []) for name in ("coefs_", "intercepts_")]
-    return sum(np.size(a) for both in arrays for a in both) or np.size(getattr(model, "coef_", ()))
-
-
 def compare(kind, options):
     """Curves by model; prints the table."""
     x, y = signals(kind, options.signals, options.samples)
@@ -170,7 +162,9 @@ def compare(kind, options):
 
 def show(name, model, curve):
     best = f"{curve[:, 1].max():>12.3f}" if len(curve) > 1 else ""
-    print(f"{name:<36}{size(model):>12,}{curve[-1, 0]:>10.1f}{curve[-1, 1]:>10.3f}{best}", flush=True)
+    size = n_parameters(model[-1] if hasattr(model, "steps") else model)
+    size = "" if size is None else f"{size:,}"
+    print(f"{name:<36}{size:>12}{curve[-1, 0]:>10.1f}{curve[-1, 1]:>10.3f}{best}", flush=True)
 
 
 def draw(results, n_samples, path):

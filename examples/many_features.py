@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from fashion_mnist_rpp import n_parameters
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -105,14 +106,6 @@ def others():
     }
 
 
-def n_parameters(model):
-    if hasattr(model, "n_parameters_"):
-        return f"{model.n_parameters_:,}"
-    if hasattr(model, "coefs_"):
-        return f"{sum(array.size for array in model.coefs_ + model.intercepts_):,}"
-    return f"{model.coef_.size + model.intercept_.size:,}" if hasattr(model, "coef_") else "–"
-
-
 def measure(models, X_train, y_train, X_test, y_test):
     """Fit each, and print its row of the table."""
     for name, model in models.items():
@@ -121,8 +114,9 @@ def measure(models, X_train, y_train, X_test, y_test):
         model.fit(X_train, y_train)
         seconds, memory = time.perf_counter() - start, tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        score = model.score(X_test, y_test)
-        print(f"| {name} | {score:.3f} | {n_parameters(model)} | {seconds:.1f} | {memory / 1e6:,.0f} |", flush=True)
+        score, size = model.score(X_test, y_test), n_parameters(model)
+        size = "–" if size is None else f"{size:,}"
+        print(f"| {name} | {score:.3f} | {size} | {seconds:.1f} | {memory / 1e6:,.0f} |", flush=True)
 
 
 def main():

@@ -1,0 +1,11 @@
+"""What the benchmark scripts take from the examples: data as the demo has them, numbers of parameters."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "examples"))
+
+from fashion_mnist_rpp import load, n_parameters
+from rpp_memory import dense_width
+
+__all__ = ["dense_width", "load", "n_parameters"]
