@@ -9,17 +9,32 @@ import numpy as np
 # --- LDL -------------------------------------------------------------------------------------------------------------
 
 
+def ldl_split(weights):
+    """The weights (r, N) of every stage, as parts of an array of any layout."""
+    if weights.ndim == 3:
+        return list(weights)
+    n_rows, width = weights.shape
+    n_bits = width.bit_length() - 1
+    # N = 2^n_bits is no power of the radix 2^k: a first stage of what remains
+    rests = {2**k: 2 ** (n_bits % k) for k in range(2, min(n_bits, 6)) if n_bits % k}
+    ((radix, rest),) = [(r, rest) for r, rest in rests.items() if rest + n_bits // (r.bit_length() - 1) * r == n_rows]
+    return [weights[:rest], *weights[rest:].reshape(-1, radix, width)]
+
+
 def ldl_stages(x, weights):
-    """The inputs of all stages, and the output of the last."""
-    z = [x]
-    for s, stage in enumerate(weights):
-        z.append(stage[0] * z[-1] + stage[1] * _other(z[-1], s))
+    """The inputs of all stages, and the output of the last; weights of any layout, or a list of stages (r, N)."""
+    z, distance = [x], x.shape[1]
+    for stage in ldl_split(weights) if isinstance(weights, np.ndarray) else weights:
+        distance //= len(stage)
+        z.append(sum(w * _other(z[-1], q, distance, len(stage)) for q, w in enumerate(stage)))
     return z
 
 
-def _other(z, s):
-    """At position p what is at p XOR N / 2^(s+1): blocks with their halves swapped."""
-    return z.reshape(len(z), 2**s, 2, z.shape[1] >> (s + 1))[:, :, ::-1].reshape(z.shape)
+def _other(z, q, distance, radix):
+    """At position p what is at p XOR q·distance."""
+    batch, width = z.shape
+    groups = z.reshape(batch, width // (radix * distance), radix, distance)
+    return groups[:, :, np.arange(radix) ^ q].reshape(z.shape)
 
 
 def ldl_forward(x, weights, scale, bias):
@@ -51,11 +66,12 @@ def ldl_backward(grad_y, x, weights, scale):
     z = ldl_stages(x, weights)
     grad_scale, grad_bias = (grad_y * z[-1]).sum(axis=0), grad_y.sum(axis=0)
     grad_weights = np.empty_like(weights)
-    grad = grad_y * scale
-    for s in reversed(range(len(weights))):
-        grad_weights[s, 0] = (grad * z[s]).sum(axis=0)
-        grad_weights[s, 1] = (grad * _other(z[s], s)).sum(axis=0)
-        grad = weights[s, 0] * grad + _other(weights[s, 1] * grad, s)
+    grad, distance = grad_y * scale, 1
+    for stage, grad_stage, z_in in reversed(list(zip(ldl_split(weights), ldl_split(grad_weights), z, strict=False))):
+        for q in range(len(stage)):
+            grad_stage[q] = (grad * _other(z_in, q, distance, len(stage))).sum(axis=0)
+        grad = sum(_other(w * grad, q, distance, len(stage)) for q, w in enumerate(stage))
+        distance *= len(stage)
     return grad, grad_weights, grad_scale, grad_bias
 
 
