@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from ldlrpp.estimators.inspection import Seeds
 from ldlrpp.estimators.parameters import LAYERS
 from ldlrpp.kernels import rpp_cpu
-from ldlrpp.kernels.ldl import INITS
+from ldlrpp.kernels.ldl_weights import INITS
 from ldlrpp.kernels.threads import one_kernel
 from ldlrpp.network import LDL, RPP, Dense
 

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from ldlrpp.kernels.ldl import INITS
+from ldlrpp.kernels.ldl_weights import INITS
 from ldlrpp.network import SCHEDULES
 
 

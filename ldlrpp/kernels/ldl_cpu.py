@@ -42,6 +42,7 @@ from ldlrpp.kernels.ldl_tiles import (
     top_backward,
     top_forward,
 )
+from ldlrpp.kernels.ldl_weights import radix_of
 from ldlrpp.kernels.vectors import VECTOR_BYTES, empty, lanes
 
 # Positions of a row that are done in one piece, and, forward, where there is a chunk of rows for every thread (a tile
@@ -223,7 +224,7 @@ def forward(x, weights, scale, bias, relu, out):
 
     x, out (batch, N), weights (L, 2, N), scale, bias (N,).
     """
-    if _narrow(x):
+    if _narrow(x) or radix_of(weights.shape) > 2:
         ldl_plain.forward(x, weights, scale, bias, relu, out)
         return
     passes = forward_passes(x.dtype)
@@ -248,7 +249,7 @@ def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_b
     grad_y, x, grad_x (batch, N), weights, grad_weights (L, 2, N), the others (N,), in C order. Stages are computed
     again, chunk by chunk of the batch.
     """
-    if _narrow(x):
+    if _narrow(x) or radix_of(weights.shape) > 2:
         ldl_plain.backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias)
         return
     passes = backward_passes(x.dtype)
