@@ -6,50 +6,63 @@ import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.linalg import hadamard
 
 from ldlrpp import kernels
 from ldlrpp.kernels import ldl_cpu, ldl_plain
 from ldlrpp.kernels.ldl_passes import backward_passes, forward_passes
 from ldlrpp.kernels.ldl_tiles import block_forward
+from ldlrpp.kernels.ldl_weights import RADICES, weights_shape
 
 # below a vector, one vector, one to several passes of one and two stages, in one piece and in top and bottom stages
 WIDTHS = [1, 2, 4, 8, 16, 32, 64, 128, 1024, 2048, 8192]
 BATCHES = [0, 1, 2, 15, 16, 17, 67]
+# radix, width and batch: one stage, several, and a first one of a smaller radix, in few batches where rows are wide
+CASES = [(2, width, batch) for width in WIDTHS for batch in BATCHES]
+CASES += [
+    (radix, width, batch)
+    for radix in RADICES[1:]
+    for width in WIDTHS
+    for batch in ([1, 17, 67] if radix == 4 or width < 1024 else [17])
+    if width >= radix
+]
+# gradients in several partial sums
+CASES += [(radix, 64, 200) for radix in RADICES]
 
 
-def layer(width, batch, dtype, seed=0):
+def layer(width, batch, dtype, seed=0, radix=2):
     """Input, output gradient and parameters, all random, of moderate size."""
     rng = np.random.default_rng(seed)
-    n_stages = width.bit_length() - 1
     draw = lambda *shape: rng.uniform(-1, 1, shape).astype(dtype)  # noqa: E731
-    return draw(batch, width), draw(batch, width), draw(n_stages, 2, width), draw(width), draw(width)
+    return draw(batch, width), draw(batch, width), draw(*weights_shape(width, radix)), draw(width), draw(width)
 
 
 def to_float64(*arrays):
     return [np.asarray(a, np.float64) for a in arrays]
 
 
+def n_operations(weights):
+    """Roundings on the way through the stages."""
+    return sum(len(stage) + 1 for stage in reference.ldl_split(weights))
+
+
 def check_forward(x, weights, scale, bias, y):
     exact = to_float64(x, weights, scale, bias)
-    reference.assert_close(
-        y, reference.ldl_forward(*exact), reference.ldl_forward(*map(np.abs, exact)), 3 * len(weights) + 3
-    )
+    expected, magnitude = reference.ldl_forward(*exact), reference.ldl_forward(*map(np.abs, exact))
+    reference.assert_close(y, expected, magnitude, n_operations(weights) + 3)
 
 
 def check_backward(grad_y, x, weights, scale, grads):
     exact = to_float64(grad_y, x, weights, scale)
     expected, magnitudes = reference.ldl_backward(*exact), reference.ldl_backward(*map(np.abs, exact))
-    n_operations = 6 * len(weights) + len(x) + 6
+    n = 2 * n_operations(weights) + len(x) + 6
     for grad, want, magnitude in zip(grads, expected, magnitudes, strict=True):
-        reference.assert_close(grad, want, magnitude, n_operations)
+        reference.assert_close(grad, want, magnitude, n)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("batch", BATCHES)
-@pytest.mark.parametrize("width", WIDTHS)
-def test_forward_and_backward_agree_with_the_reference(width, batch, dtype, threads):
-    x, grad_y, weights, scale, bias = layer(width, batch, dtype)
+@pytest.mark.parametrize(("radix", "width", "batch"), CASES)
+def test_forward_and_backward_agree_with_the_reference(radix, width, batch, dtype, threads):
+    x, grad_y, weights, scale, bias = layer(width, batch, dtype, radix=radix)
     y = kernels.ldl_forward(x, weights, scale, bias)
     grads = kernels.ldl_backward(grad_y, x, weights, scale)
     assert [a.dtype for a in (y, *grads)] == [dtype] * 5
@@ -59,8 +72,9 @@ def test_forward_and_backward_agree_with_the_reference(width, batch, dtype, thre
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("width", "batch"), [(1, 3), (4, 3), (16, 1), (64, 17), (1024, 40), (2**13, 3)])
-def test_relu_of_the_forward_pass(width, batch, dtype):
-    x, _, weights, scale, bias = layer(width, batch, dtype)
+@pytest.mark.parametrize("radix", RADICES)
+def test_relu_of_the_forward_pass(radix, width, batch, dtype):
+    x, _, weights, scale, bias = layer(width, batch, dtype, radix=radix)
     x[0, 0] = np.nan
     plain, positive = np.empty_like(x), np.empty_like(x)
     ldl_cpu.forward(x, weights, scale, bias, False, plain)
@@ -71,9 +85,10 @@ def test_relu_of_the_forward_pass(width, batch, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("width", [1, 2, 8, 64, 1024])
-def test_the_plain_loops_agree_with_the_reference(width, dtype, threads):
+@pytest.mark.parametrize("radix", RADICES)
+def test_the_plain_loops_agree_with_the_reference(radix, width, dtype, threads):
     # they are the kernels of narrow rows, and another way to the same results for all
-    x, grad_y, weights, scale, bias = layer(width, 17, dtype)
+    x, grad_y, weights, scale, bias = layer(width, 17, dtype, radix=radix)
     y, grads = np.empty_like(x), [np.empty_like(a) for a in (x, weights, scale, bias)]
     ldl_plain.forward(x, weights, scale, bias, False, y)
     ldl_plain.backward(grad_y, x, weights, scale, *grads)
@@ -82,18 +97,29 @@ def test_the_plain_loops_agree_with_the_reference(width, dtype, threads):
 
 
 @pytest.mark.parametrize(
-    ("width", "batch"), [(2**14, 70), (2**16, 20), (2**18, 1), pytest.param(2**20, 2, marks=pytest.mark.slow)]
+    ("radix", "width", "batch"),
+    [
+        *[(2, 2**14, 70), (2, 2**16, 20), (2, 2**18, 1), pytest.param(2, 2**20, 2, marks=pytest.mark.slow)],
+        *[(4, 2**14, 70), (4, 2**15, 3), (4, 2**16, 5), (4, 2**17, 2), (4, 2**18, 1)],
+        *[(8, 2**14, 5), (8, 2**16, 2), (16, 2**14, 5), (16, 2**16, 2), (32, 2**14, 5), (32, 2**16, 1)],
+    ],
 )
-def test_wide_rows(width, batch):
-    x, grad_y, weights, scale, bias = layer(width, batch, np.float32)
+def test_wide_rows(radix, width, batch):
+    x, grad_y, weights, scale, bias = layer(width, batch, np.float32, radix=radix)
     check_forward(x, weights, scale, bias, kernels.ldl_forward(x, weights, scale, bias))
     check_backward(grad_y, x, weights, scale, kernels.ldl_backward(grad_y, x, weights, scale))
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 12), st.integers(0, 70), st.sampled_from([np.float32, np.float64]), st.integers(0, 2**32))
-def test_any_shape(n_stages, batch, dtype, seed):
-    x, grad_y, weights, scale, bias = layer(2**n_stages, batch, dtype, seed)
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(RADICES),
+    st.integers(0, 12),
+    st.integers(0, 70),
+    st.sampled_from([np.float32, np.float64]),
+    st.integers(0, 2**32),
+)
+def test_any_shape(radix, exponent, batch, dtype, seed):
+    x, grad_y, weights, scale, bias = layer(2**exponent, batch, dtype, seed, radix)
     check_forward(x, weights, scale, bias, kernels.ldl_forward(x, weights, scale, bias))
     check_backward(grad_y, x, weights, scale, kernels.ldl_backward(grad_y, x, weights, scale))
 
@@ -110,23 +136,26 @@ def test_stages_are_the_recursion(width):
 
 
 @pytest.mark.parametrize("width", [1, 2, 8, 64])
-def test_dense_matrix(width):
-    x, _, weights, scale, bias = layer(width, 5, np.float64)
+@pytest.mark.parametrize("radix", RADICES)
+def test_dense_matrix(radix, width):
+    x, _, weights, scale, bias = layer(width, 5, np.float64, radix=radix)
     matrix = kernels.ldl_dense(weights, scale)
     assert matrix.shape == (width, width)
     np.testing.assert_allclose(x @ matrix + bias, kernels.ldl_forward(x, weights, scale, bias), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("width", [1, 2, 64, 1024])
-def test_backward_is_the_adjoint(width):
-    x, grad_y, weights, scale, _ = layer(width, 17, np.float64)
+@pytest.mark.parametrize("radix", RADICES)
+def test_backward_is_the_adjoint(radix, width):
+    x, grad_y, weights, scale, _ = layer(width, 17, np.float64, radix=radix)
     y = kernels.ldl_forward(x, weights, scale, np.zeros_like(scale))
     grad_x = kernels.ldl_backward(grad_y, x, weights, scale)[0]
     np.testing.assert_allclose(np.vdot(grad_y, y), np.vdot(grad_x, x), rtol=1e-10)
 
 
-def test_gradients_are_central_differences():
-    x, grad_y, *parameters = layer(8, 5, np.float64)
+@pytest.mark.parametrize(("radix", "width"), [(2, 8), (4, 8), (8, 32), (16, 16), (32, 64)])
+def test_gradients_are_central_differences(radix, width):
+    x, grad_y, *parameters = layer(width, 5, np.float64, radix=radix)
     grads = kernels.ldl_backward(grad_y, x, *parameters[:2])
     for array, grad in zip((x, *parameters), grads, strict=True):
         for index in np.ndindex(array.shape):
@@ -139,9 +168,16 @@ def test_gradients_are_central_differences():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("width", "batch"), [(4, 1500), (128, 1500), (2048, 100), (8192, 70)])
-def test_results_do_not_depend_on_threads_or_batch(width, batch, dtype, set_threads):
-    x, grad_y, weights, scale, bias = layer(width, batch, dtype)
+@pytest.mark.parametrize(
+    ("radix", "width", "batch"),
+    [
+        *[(2, 4, 1500), (2, 128, 1500), (2, 2048, 100), (2, 8192, 70)],
+        *[(4, 4, 1500), (4, 128, 1500), (4, 2048, 100), (4, 8192, 70)],
+        *[(8, 512, 200), (16, 256, 200), (32, 64, 200), (8, 8192, 64), (16, 2048, 64), (32, 4096, 64)],
+    ],
+)
+def test_results_do_not_depend_on_threads_or_batch(radix, width, batch, dtype, set_threads):
+    x, grad_y, weights, scale, bias = layer(width, batch, dtype, radix=radix)
     results = []
     for n in (1, 2, numba.get_num_threads()):
         set_threads(n)
@@ -156,19 +192,9 @@ def test_results_do_not_depend_on_threads_or_batch(width, batch, dtype, set_thre
         np.testing.assert_array_equal(grad_x, results[0][1][rows])
 
 
-@pytest.mark.parametrize("width", [1, 2, 8, 64])
-def test_butterfly_weights(width):
-    rng = np.random.default_rng(0)
-    n_stages = width.bit_length() - 1
-    twiddle, x = rng.normal(size=(n_stages, width // 2, 2, 2)), rng.normal(size=(5, width))
-    weights = kernels.ldl_from_butterfly(twiddle)
-    y = kernels.ldl_forward(x, weights, np.ones(width), np.zeros(width))
-    np.testing.assert_allclose(y, reference.butterfly(x, twiddle), rtol=1e-12, atol=1e-12)
-    np.testing.assert_array_equal(kernels.ldl_to_butterfly(weights), twiddle)
-
-
-def test_backward_overwrites_and_leaves_inputs_alone():
-    arguments = layer(64, 20, np.float32)
+@pytest.mark.parametrize("radix", RADICES)
+def test_backward_overwrites_and_leaves_inputs_alone(radix):
+    arguments = layer(64, 20, np.float32, radix=radix)
     copies = [a.copy() for a in arguments]
     x, grad_y, weights, scale, bias = arguments
     kernels.ldl_forward(x, weights, scale, bias)
@@ -180,8 +206,9 @@ def test_backward_overwrites_and_leaves_inputs_alone():
         np.testing.assert_array_equal(a, b)
 
 
-def test_any_memory_layout(tmp_path):
-    x, grad_y, weights, scale, bias = layer(32, 20, np.float32)
+@pytest.mark.parametrize("radix", [2, 4, 32])
+def test_any_memory_layout(radix, tmp_path):
+    x, grad_y, weights, scale, bias = layer(32, 20, np.float32, radix=radix)
     expected = kernels.ldl_forward(x, weights, scale, bias)
     expected_grads = kernels.ldl_backward(grad_y, x, weights, scale)
 
@@ -207,58 +234,6 @@ def test_any_memory_layout(tmp_path):
         np.testing.assert_array_equal(target, expected)
 
 
-@pytest.mark.parametrize("width", [1, 2, 64])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_orthogonal_init(width, dtype):
-    weights, scale, bias = kernels.ldl_init(width, gain=3.0, random_state=1, dtype=dtype)
-    assert weights.dtype == scale.dtype == bias.dtype == dtype
-    assert weights.shape == (width.bit_length() - 1, 2, width)
-    np.testing.assert_array_equal(scale, 3)
-    np.testing.assert_array_equal(bias, 0)
-    matrix = kernels.ldl_dense(weights, np.ones_like(scale))
-    np.testing.assert_allclose(matrix @ matrix.T, np.eye(width), atol=100 * np.finfo(dtype).eps)
-    again = kernels.ldl_init(width, random_state=np.random.default_rng(1), dtype=dtype)[0]
-    np.testing.assert_array_equal(weights, again)
-
-
-def test_orthogonal_init_has_rotations_and_reflections_by_uniform_angles():
-    stage = kernels.ldl_init(4096, random_state=0, dtype=np.float64)[0][0]
-    own, other = stage.reshape(2, 2, 2048)
-    determinant = own[0] * own[1] - other[0] * other[1]
-    np.testing.assert_allclose(np.abs(determinant), 1)
-    assert 0.45 < np.mean(determinant > 0) < 0.55
-    counts = np.histogram(np.arctan2(other[0], own[0]), bins=8, range=(-np.pi, np.pi))[0]
-    assert np.all(np.abs(counts - 256) < 5 * 16)
-
-
-def test_normal_init_keeps_the_variance_on_average():
-    weights, scale, bias = kernels.ldl_init(1024, init="normal", random_state=0)
-    assert weights.std() == pytest.approx(np.sqrt(0.5), rel=0.02)
-    x = np.random.default_rng(1).standard_normal((200, 1024), dtype=np.float32)
-    assert 0.5 < kernels.ldl_forward(x, weights, scale, bias).var() < 2
-
-
-@pytest.mark.parametrize("width", [1, 2, 4, 64, 1024])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_hadamard_init(width, dtype):
-    weights, scale, bias = kernels.ldl_init(width, init="hadamard", gain=3.0, dtype=dtype)
-    assert weights.dtype == scale.dtype == bias.dtype == dtype
-    np.testing.assert_array_equal(scale, 3)
-    np.testing.assert_array_equal(bias, 0)
-    matrix = kernels.ldl_dense(weights, np.ones_like(scale))
-    tolerance = 10 * max(1, len(weights)) * np.finfo(dtype).eps
-    np.testing.assert_allclose(matrix, hadamard(width) / np.sqrt(width), rtol=tolerance, atol=0)
-    np.testing.assert_allclose(matrix @ matrix.T, np.eye(width), atol=tolerance * np.sqrt(width))
-    own, other = np.moveaxis(weights.astype(float), 1, 0)
-    np.testing.assert_allclose(own**2 + other**2, 1, rtol=tolerance)
-
-
-def test_n_parameters():
-    for width in WIDTHS:
-        assert kernels.ldl_n_parameters(width) == sum(a.size for a in kernels.ldl_init(width))
-    assert kernels.ldl_n_parameters(65536) == 2_228_224
-
-
 X = np.zeros((3, 8), np.float32)
 W, S, B = kernels.ldl_init(8)
 
@@ -275,7 +250,14 @@ W, S, B = kernels.ldl_init(8)
         (
             lambda: kernels.ldl_forward(X, W[:2], S, B),
             ValueError,
-            r"weights must have shape \(log2 N = 3, 2, N = 8\), got \(2, 2, 8\)",
+            r"weights must have the shape of a radix of 2, 4, .* for N = 8, as \(3, 2, 8\), got \(2, 2, 8\)",
+        ),
+        (lambda: kernels.ldl_forward(X, W.reshape(6, 8)[:4], S, B), ValueError, r"weights must .*, got \(4, 8\)"),
+        (lambda: kernels.ldl_backward(X, X, W.reshape(3, 16), S), ValueError, r"weights must .*, got \(3, 16\)"),
+        (
+            lambda: kernels.ldl_dense(W, S[:4]),
+            ValueError,
+            r"weights must .* for N = 4, as \(2, 2, 4\), got \(3, 2, 8\)",
         ),
         (lambda: kernels.ldl_forward(X, W, S[:4], B), ValueError, r"scale must have shape \(N = 8\), got \(4,\)"),
         (lambda: kernels.ldl_forward(X, W, S, B[:, None]), ValueError, r"bias must have shape \(N = 8\), got \(8, 1\)"),
@@ -314,30 +296,7 @@ W, S, B = kernels.ldl_init(8)
         ),
         (lambda: kernels.ldl_forward([[1.0], [1.0, 2.0]], W, S, B), ValueError, "x must be an array"),
         (lambda: kernels.ldl_dense(W, S[:6]), ValueError, r"the width len\(scale\) must be a power of two, got 6"),
-        (lambda: kernels.ldl_init(8, init=np.zeros(2)), ValueError, "init must be one of 'orthogonal', .* got array"),
-        (lambda: kernels.ldl_init(8, random_state=-1), ValueError, "random_state must be None, an integer .* got -1"),
-        (lambda: kernels.ldl_init(8, random_state=1.5), TypeError, "random_state must be None, an integer .* got 1.5"),
-        (lambda: kernels.ldl_init(8, dtype=None), TypeError, "dtype must be float32 or float64, got None"),
-        (lambda: kernels.ldl_init(8, dtype="abc"), TypeError, "dtype must be float32 or float64, got 'abc'"),
         (lambda: kernels.ldl_dense(W, S[:, None]), ValueError, r"scale must have shape \(N\)"),
-        (lambda: kernels.ldl_init(12), ValueError, "width must be a power of two, got 12"),
-        (lambda: kernels.ldl_init(0), ValueError, "width must be at least 1, got 0"),
-        (lambda: kernels.ldl_init(float("nan")), TypeError, "width must be an integer, got nan"),
-        (
-            lambda: kernels.ldl_init(8, init="zeros"),
-            ValueError,
-            "init must be one of 'orthogonal', 'normal', 'hadamard', got 'zeros'",
-        ),
-        (lambda: kernels.ldl_init(8, gain=float("nan")), ValueError, "gain must be a finite number above 0, got nan"),
-        (lambda: kernels.ldl_init(8, dtype=np.float16), TypeError, "dtype must be float32 or float64, got .*float16"),
-        (
-            lambda: kernels.ldl_from_butterfly(np.zeros((3, 8, 2, 2))),
-            ValueError,
-            r"twiddle must have .*got \(3, 8, 2, 2\)",
-        ),
-        (lambda: kernels.ldl_from_butterfly(W), ValueError, r"twiddle must have shape \(log2 N, N / 2, 2, 2\)"),
-        (lambda: kernels.ldl_to_butterfly(W[:2]), ValueError, r"weights must have shape \(log2 N = 3, 2, N = 8\)"),
-        (lambda: kernels.ldl_n_parameters(3), ValueError, "width must be a power of two, got 3"),
     ],
 )
 def test_errors_name_the_argument(call, error, message):
