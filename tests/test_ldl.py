@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ldlrpp import kernels
 from ldlrpp.kernels import ldl_cpu, ldl_plain
-from ldlrpp.kernels.ldl_passes import backward_passes, forward_passes
+from ldlrpp.kernels.ldl_programs import programs
 from ldlrpp.kernels.ldl_tiles import block_forward
 from ldlrpp.kernels.ldl_weights import RADICES, weights_shape
 
@@ -312,10 +312,11 @@ def test_an_array_on_a_gpu_is_refused_by_name():
         kernels.ldl_forward(OnGpu(), W, S, B)
 
 
-def test_index_arithmetic_past_2_to_the_31(tmp_path):
+@pytest.mark.parametrize(("radix", "small"), [(2, 256), (4, 256), (16, 256), (32, 32)])
+def test_index_arithmetic_past_2_to_the_31(radix, small, tmp_path):
     # sparse files: only the pages that are used exist
     width, batch = 1024, 20
-    x, grad_y, weights, scale, bias = layer(width, batch, np.float32)
+    x, grad_y, weights, scale, bias = layer(width, batch, np.float32, radix=radix)
     first = 2**31 // width + 5
     shape = (first + batch, width)
     long = {name: np.memmap(tmp_path / name, np.float32, "w+", shape=shape) for name in ("x", "y", "grad_y", "grad_x")}
@@ -324,34 +325,34 @@ def test_index_arithmetic_past_2_to_the_31(tmp_path):
     flat = {name: array.reshape(-1) for name, array in long.items()}
     flat_weights = weights.reshape(-1)
     grads = np.empty_like(flat_weights), np.empty_like(scale), np.empty_like(bias)
-    forward, backward = forward_passes(x.dtype), backward_passes(x.dtype)
-    for block in (width, width // 4):
+    for block in (width, small):
+        program, top = programs(x.dtype, radix, width, block, backward=True)
         y, grad_x = flat["y"], flat["grad_x"]
         if block < width:
-            ldl_cpu._forward_top(forward, flat["x"], flat_weights, y, width, first, batch, 8, block, 2)
+            ldl_cpu._forward_top(top, flat["x"], flat_weights, y, width, first, batch, 8, block, 2)
             grad_x[-x.size :] = y[-x.size :]
-            ldl_cpu._forward_blocks(forward, y, flat_weights, scale, bias, y, first, batch, 8, block, False)
+            ldl_cpu._forward_blocks(program, y, flat_weights, scale, bias, y, first, batch, 8, block, False)
             for array in grads:
                 array[:] = 0
             ldl_cpu._backward_blocks(
-                backward, flat["grad_y"], grad_x, flat_weights, scale, grad_x, *grads, first, batch, 8, block, 1
+                program, flat["grad_y"], grad_x, flat_weights, scale, grad_x, *grads, first, batch, 8, block, 1
             )
-            ldl_cpu._backward_top(backward, flat["x"], flat_weights, grad_x, grads[0], width, first, batch, 8, block, 2)
+            ldl_cpu._backward_top(top, flat["x"], flat_weights, grad_x, grads[0], width, first, batch, 8, block, 2)
             check_backward(
                 grad_y, x, weights, scale, (long["grad_x"][first:], grads[0].reshape(weights.shape), *grads[1:])
             )
         else:
-            ldl_cpu._forward_blocks(forward, flat["x"], flat_weights, scale, bias, y, first, batch, 8, block, False)
+            ldl_cpu._forward_blocks(program, flat["x"], flat_weights, scale, bias, y, first, batch, 8, block, False)
         check_forward(x, weights, scale, bias, long["y"][first:])
         long["y"][first:] = 0
 
 
-def test_weights_past_2_to_the_31(tmp_path):
+@pytest.mark.parametrize(("radix", "size"), [(2, 2048), (4, 4096)])
+def test_weights_past_2_to_the_31(radix, size, tmp_path):
     # the last block of a layer of 2^26 positions, whose weights are a sparse file
-    n_stages, size = 26, 2048
-    width = 2**n_stages
-    x, _, weights, scale, bias = layer(size, 3, np.float32)
-    file = np.memmap(tmp_path / "weights", np.float32, "w+", shape=(n_stages, 2, width))
+    width = 2**26
+    x, _, weights, scale, bias = layer(size, 3, np.float32, radix=radix)
+    file = np.memmap(tmp_path / "weights", np.float32, "w+", shape=weights_shape(width, radix))
     file[-len(weights) :, :, -size:] = weights
     file = np.memmap(tmp_path / "weights", np.float32, "r", shape=file.shape)
     assert file.size > 2**31
@@ -360,11 +361,12 @@ def test_weights_past_2_to_the_31(tmp_path):
     y = np.zeros_like(x)
 
     @numba.njit
-    def last_block(passes, src, dst, weights, scale, bias, size):
+    def last_block(program, src, dst, weights, scale, bias, size):
         for r in range(3):
             block_forward(
-                passes, src, dst, r * size, weights, scale, bias, len(scale) - size, size, 1, len(scale), False
+                program, src, dst, r * size, weights, scale, bias, len(scale) - size, size, 1, len(scale), False
             )
 
-    last_block(forward_passes(x.dtype), x.reshape(-1), y.reshape(-1), file.reshape(-1), wide_scale, wide_bias, size)
+    program, _ = programs(x.dtype, radix, width, size)
+    last_block(program, x.reshape(-1), y.reshape(-1), file.reshape(-1), wide_scale, wide_bias, size)
     check_forward(x, weights, scale, bias, y)

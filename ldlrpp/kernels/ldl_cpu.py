@@ -32,7 +32,8 @@ from numba import get_num_threads, prange
 
 from ldlrpp.kernels import ldl_plain
 from ldlrpp.kernels.compiling import helper, njit
-from ldlrpp.kernels.ldl_passes import FORWARD, backward_passes, clear, forward_passes
+from ldlrpp.kernels.ldl_passes import clear
+from ldlrpp.kernels.ldl_programs import programs
 from ldlrpp.kernels.ldl_tiles import (
     block_backward,
     block_forward,
@@ -43,7 +44,7 @@ from ldlrpp.kernels.ldl_tiles import (
     top_forward,
 )
 from ldlrpp.kernels.ldl_weights import radix_of
-from ldlrpp.kernels.vectors import VECTOR_BYTES, empty, lanes
+from ldlrpp.kernels.vectors import UNIT, VECTOR_BYTES, empty, lanes
 
 # Positions of a row that are done in one piece, and, forward, where there is a chunk of rows for every thread (a tile
 # of 2^16 positions fills an L2 cache of 2 MiB: two halves take 0.8 of the time there).
@@ -87,18 +88,18 @@ _SUM = 2**13
 
 
 @njit(cache=True)
-def _forward_few(passes, x, weights, scale, bias, out, chunk, relu):
+def _forward_few(program, x, weights, scale, bias, out, chunk, relu):
     batch, width = x.shape
     # flattened here, where it costs nothing: one row of 1024 takes 1.5 µs
-    src, flat_weights, dst = x.reshape(-1), weights.reshape(-1), out.reshape(-1)
+    src, dst = x.reshape(-1), out.reshape(-1)
     for row in range(0, batch, chunk):
         block_forward(
-            passes, src, dst, row * width, flat_weights, scale, bias, 0, width, min(chunk, batch - row), width, relu
+            program, src, dst, row * width, weights, scale, bias, 0, width, min(chunk, batch - row), width, relu
         )
 
 
 @njit(parallel=True, cache=True)
-def _forward_blocks(passes, src, weights, scale, bias, dst, first, batch, chunk, block, relu):
+def _forward_blocks(program, src, weights, scale, bias, dst, first, batch, chunk, block, relu):
     width = len(scale)
     n_blocks = width // block
     for task in prange((batch + chunk - 1) // chunk * n_blocks):
@@ -106,44 +107,44 @@ def _forward_blocks(passes, src, weights, scale, bias, dst, first, batch, chunk,
         position = task % n_blocks * block
         base = (first + row) * width + position
         block_forward(
-            passes, src, dst, base, weights, scale, bias, position, block, min(chunk, batch - row), width, relu
+            program, src, dst, base, weights, scale, bias, position, block, min(chunk, batch - row), width, relu
         )
 
 
 @njit(parallel=True, cache=True)
-def _forward_top(passes, src, weights, dst, width, first, batch, chunk, block, lines):
+def _forward_top(program, src, weights, dst, width, first, batch, chunk, block, lines):
     n_tasks = block // (lanes(src) * lines)
     for task in prange((batch + chunk - 1) // chunk * n_tasks):
         row = task // n_tasks * chunk
         base = (first + row) * width
         top_forward(
-            passes, src, dst, base, weights, task % n_tasks * lines, lines, width // block, min(chunk, batch - row),
+            program, src, dst, base, weights, task % n_tasks * lines, lines, width // block, min(chunk, batch - row),
             width,
         )  # fmt: skip
 
 
 @helper
 def _backward_part(
-    passes, grad_y, z, weights, scale, grad_z, grads, grad_weights, grad_scale, grad_bias, first, stop, chunk, block,
+    program, grad_y, z, weights, scale, grad_z, grads, grad_weights, grad_scale, grad_bias, first, stop, chunk, block,
     position, put,
 ):  # fmt: skip
     """A block of rows ``first … stop − 1``; sums of gradients are left in ``grads`` and, if so, ``put`` in place."""
     width = len(scale)
-    copies = copied_parameters(passes, weights, scale, position, block, width)
+    copies = copied_parameters(program, weights, scale, position, block, width)
     clear(grads)
     for row in range(first, stop, chunk):
         base = row * width + position
-        block_backward(passes, grad_y, z, grad_z, base, copies, grads, block, min(chunk, stop - row), width)
+        block_backward(program, grad_y, z, grad_z, base, copies, grads, block, min(chunk, stop - row), width)
     if put:
-        put_gradients(passes, grads, grad_weights, grad_scale, grad_bias, position, block, first == 0)
+        put_gradients(program, grads, grad_weights, grad_scale, grad_bias, position, block, first == 0)
 
 
 @njit(parallel=True, cache=True)
 def _backward_blocks(
-    passes, grad_y, z, weights, scale, grad_z, grad_weights, grad_scale, grad_bias, first, batch, chunk, block, n_parts
+    program, grad_y, z, weights, scale, grad_z, grad_weights, grad_scale, grad_bias, first, batch, chunk, block, n_parts
 ):
     n_blocks = len(scale) // block
-    size = size_of_gradients(block, lanes(z))
+    size = size_of_gradients(program, block, lanes(z))
     # the partial sums of parts; with one part, the sums of blocks, which need not be there together
     partial = empty(n_parts * size if n_parts > 1 else 0, z)
     for task in prange(n_parts * n_blocks):
@@ -151,7 +152,7 @@ def _backward_blocks(
         grads = partial[part * size : (part + 1) * size] if n_parts > 1 else empty(size, z)
         start, stop = first + part * batch // n_parts, first + (part + 1) * batch // n_parts
         _backward_part(
-            passes, grad_y, z, weights, scale, grad_z, grads, grad_weights, grad_scale, grad_bias, start, stop, chunk,
+            program, grad_y, z, weights, scale, grad_z, grads, grad_weights, grad_scale, grad_bias, start, stop, chunk,
             block, position, n_parts == 1,
         )  # fmt: skip
     return partial
@@ -174,18 +175,18 @@ def _sum_many_parts(partial, n_parts):
 
 
 @njit(cache=True)
-def _put_sums(passes, partial, n_parts, grad_weights, grad_scale, grad_bias):
+def _put_sums(program, partial, n_parts, grad_weights, grad_scale, grad_bias):
     _sum_parts(partial, n_parts, 0, len(partial) // n_parts)
-    put_gradients(passes, partial, grad_weights, grad_scale, grad_bias, np.intp(0), len(grad_scale), True)
+    put_gradients(program, partial, grad_weights, grad_scale, grad_bias, np.intp(0), len(grad_scale), True)
 
 
 @njit(parallel=True, cache=True)
-def _backward_top(passes, x, weights, grad_x, grad_weights, width, first, batch, chunk, block, lines):
+def _backward_top(program, x, weights, grad_x, grad_weights, width, first, batch, chunk, block, lines):
     for task in prange(block // (lanes(x) * lines)):
         line = task * lines
         n_blocks = width // block
         top_backward(
-            passes, x, grad_x, first * width, weights, grad_weights, line, lines, n_blocks, batch, chunk, width,
+            program, x, grad_x, first * width, weights, grad_weights, line, lines, n_blocks, batch, chunk, width,
             first == 0,
         )  # fmt: skip
 
@@ -193,20 +194,19 @@ def _backward_top(passes, x, weights, grad_x, grad_weights, width, first, batch,
 # --- What runs when: changes no bit of a row -------------------------------------------------------------------------
 
 
-def _narrow(x):
-    return x.shape[1] * x.itemsize < VECTOR_BYTES
-
-
 def _chunk(rows, width):
     return max(rows, min(_MAX_ROWS, _CHUNK_POSITIONS // width))
 
 
-def _plan(x, rows, block, tile):
+def _plan(x, radix, rows, block, tile):
     """For wide rows: rows of a chunk, positions of a block and lines of a task of the top stages."""
     width = x.shape[1]
     n_lanes = VECTOR_BYTES // x.itemsize
-    # neither more blocks than a block has lines, nor fewer
-    block = max(block, 1 << ((width * n_lanes).bit_length() + 1) // 2)
+    # neither more blocks than a block has lines, nor fewer; a block has whole stages
+    log = max(block.bit_length() - 1, ((width * n_lanes).bit_length() + 1) // 2)
+    bits = radix.bit_length() - 1
+    log = log // bits * bits if -(-log // bits) * bits >= width.bit_length() - 1 else -(-log // bits) * bits
+    block = 1 << log
     chunk = max(1, min(rows, tile // block))
     lines = min(_TASK_LINES, block // (_TASKS * n_lanes), tile // (width // block * n_lanes * chunk))
     return chunk, block, max(1, lines)
@@ -222,55 +222,60 @@ def _groups(batch, rows, width):
 def forward(x, weights, scale, bias, relu, out):
     """``out = scale · z + bias`` with z the last stage or, with ``relu``, zero where that is negative; in C order.
 
-    x, out (batch, N), weights (L, 2, N), scale, bias (N,).
+    x, out (batch, N), weights of any radix, scale, bias (N,).
     """
-    if _narrow(x) or radix_of(weights.shape) > 2:
+    batch, width = x.shape
+    if width < UNIT:
         ldl_plain.forward(x, weights, scale, bias, relu, out)
         return
-    passes = forward_passes(x.dtype)
-    batch, width = x.shape
+    radix = radix_of(weights.shape)
     chunk = _chunk(_ROWS, width)
-    if width <= _BLOCK and batch * weights.size < _SERIAL:
-        _forward_few(passes, x, weights, scale, bias, out, chunk, relu)
-        return
-    src, weights, dst = x.reshape(-1), weights.reshape(-1), out.reshape(-1)
     if width <= _BLOCK or (width <= _ROW_BLOCK and batch >= chunk * get_num_threads()):
-        _forward_blocks(passes, src, weights, scale, bias, dst, 0, batch, chunk, width, relu)
+        program, _ = programs(x.dtype, radix, width, width)
+        weights = weights.reshape(-1)
+        if width <= _BLOCK and batch * weights.size < _SERIAL:
+            _forward_few(program, x, weights, scale, bias, out, chunk, relu)
+            return
+        _forward_blocks(program, x.reshape(-1), weights, scale, bias, out.reshape(-1), 0, batch, chunk, width, relu)
     else:
-        chunk, block, lines = _plan(x, _WIDE_ROWS, _BLOCK, _TILE_POSITIONS)
+        chunk, block, lines = _plan(x, radix, _WIDE_ROWS, _BLOCK, _TILE_POSITIONS)
+        program, top = programs(x.dtype, radix, width, block)
+        src, weights, dst = x.reshape(-1), weights.reshape(-1), out.reshape(-1)
         for first, rows in _groups(batch, chunk, width):
-            _forward_top(passes, src, weights, dst, width, first, rows, chunk, block, lines)
-            _forward_blocks(passes, dst, weights, scale, bias, dst, first, rows, chunk, block, relu)
+            _forward_top(top, src, weights, dst, width, first, rows, chunk, block, lines)
+            _forward_blocks(program, dst, weights, scale, bias, dst, first, rows, chunk, block, relu)
 
 
 def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias):
     """The transpose of `forward`: overwrites all four gradients.
 
-    grad_y, x, grad_x (batch, N), weights, grad_weights (L, 2, N), the others (N,), in C order. Stages are computed
+    grad_y, x, grad_x (batch, N), weights, grad_weights of any radix, the others (N,), in C order. Stages are computed
     again, chunk by chunk of the batch.
     """
-    if _narrow(x) or radix_of(weights.shape) > 2:
+    batch, width = x.shape
+    if width < UNIT:
         ldl_plain.backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias)
         return
-    passes = backward_passes(x.dtype)
-    batch, width = x.shape
+    radix = radix_of(weights.shape)
     src, weights, dst, grad_weights = x.reshape(-1), weights.reshape(-1), grad_x.reshape(-1), grad_weights.reshape(-1)
     grad_y = grad_y.reshape(-1)
     grads = grad_weights, grad_scale, grad_bias
     if width <= _BACKWARD_BLOCK:
+        program, _ = programs(x.dtype, radix, width, width, backward=True)
         n_parts = max(1, min(_PARTS, batch // _PART_ROWS))
         chunk = _chunk(_BACKWARD_ROWS, width)
-        partial = _backward_blocks(passes, grad_y, src, weights, scale, dst, *grads, 0, batch, chunk, width, n_parts)
+        partial = _backward_blocks(program, grad_y, src, weights, scale, dst, *grads, 0, batch, chunk, width, n_parts)
         if len(partial) >= _SERIAL:
             _sum_many_parts(partial, n_parts)
             n_parts = 1
         if len(partial):
-            _put_sums(passes, partial, n_parts, *grads)
+            _put_sums(program, partial, n_parts, *grads)
         return
     # Tasks own positions and take all rows in order: gradients are summed in place. grad_x holds the result of the top
     # stages until the blocks replace it by their gradient.
-    chunk, block, lines = _plan(x, _BACKWARD_ROWS, _BACKWARD_BLOCK // 2, _BACKWARD_TILE_POSITIONS)
+    chunk, block, lines = _plan(x, radix, _BACKWARD_ROWS, _BACKWARD_BLOCK // 2, _BACKWARD_TILE_POSITIONS)
+    program, top = programs(x.dtype, radix, width, block, backward=True)
     for first, rows in _groups(batch, _BACKWARD_GROUP_ROWS, width):
-        _forward_top(passes[: len(FORWARD)], src, weights, dst, width, first, rows, chunk, block, lines)
-        _backward_blocks(passes, grad_y, dst, weights, scale, dst, *grads, first, rows, chunk, block, 1)
-        _backward_top(passes, src, weights, dst, grad_weights, width, first, rows, chunk, block, lines)
+        _forward_top(top, src, weights, dst, width, first, rows, chunk, block, lines)
+        _backward_blocks(program, grad_y, dst, weights, scale, dst, *grads, first, rows, chunk, block, 1)
+        _backward_top(top, src, weights, dst, grad_weights, width, first, rows, chunk, block, lines)

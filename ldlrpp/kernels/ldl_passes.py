@@ -8,23 +8,25 @@ w + l·w_line + j·lanes, its own, and ``width`` further on, those for the line 
 Every pass is compiled once, and called by its address (`ldlrpp.kernels.addresses`).
 """
 
-import functools
-
 from ldlrpp.kernels.addresses import Array, ByAddress, Place, Size
 from ldlrpp.kernels.compiling import helper
 from ldlrpp.kernels.vectors import (
+    UNIT,
     add,
     lanes,
     load,
+    load_unit,
     maximum,
-    minus_infinity,
+    minus_infinity_unit,
     multiply,
     multiply_add,
     prefetch,
     prefetch_for_writing,
     store,
+    store_many,
     swap,
     zeros,
+    zeros_unit,
 )
 
 # Lines that are asked for ahead of time where rows are read from or written to memory.
@@ -34,7 +36,7 @@ AHEAD = 3
 @ByAddress
 def pass4(
     src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, quarter: Size,
-    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size,
+    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
 ):  # fmt: skip
     """Two stages, of distances 2·quarter and quarter lines, from ``src`` to ``dst``."""
     n_lanes = lanes(src)
@@ -82,7 +84,7 @@ def _add_to(array, index, vector):
 @ByAddress
 def pass4_backward(
     z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
-    w_line: Size, quarter: Size, n_lines: Size, inner: Size, rows: Size, width: Size,
+    w_line: Size, quarter: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
 ):  # fmt: skip
     """The transpose of `pass4` at input ``z``: gradients from ``src`` to ``dst``, the weights' added to ``grads``."""
     n_lanes = lanes(z)
@@ -158,7 +160,7 @@ def pass4_backward(
 @ByAddress
 def pass2(
     src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, half: Size,
-    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size,
+    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
 ):  # fmt: skip
     """One stage, of distance half lines, from ``src`` to ``dst``."""
     n_lanes = lanes(src)
@@ -185,7 +187,7 @@ def pass2(
 @ByAddress
 def pass2_backward(
     z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
-    w_line: Size, half: Size, n_lines: Size, inner: Size, rows: Size, width: Size,
+    w_line: Size, half: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
 ):  # fmt: skip
     """The transpose of `pass2` at input ``z``: gradients from ``src`` to ``dst``, the weights' added to ``grads``."""
     n_lanes = lanes(z)
@@ -217,8 +219,9 @@ def pass2_backward(
                 _add_to(grads, w1 + width, grad_b1)
 
 
-# --- The stages inside a line, scale and bias ------------------------------------------------------------------------
-# These take the lines of a block in order: their places have no inner lines.
+# --- The last four stages, scale and bias ----------------------------------------------------------------------------
+# These take the units of a block in order, each `UNIT` positions that four stages mix with each other alone: a line of
+# float32, or two of float64. Their places have no inner lines.
 
 
 @ByAddress
@@ -226,31 +229,27 @@ def finish(
     src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, scale: Array, bias: Array,
     position: Size, n_lines: Size, rows: Size, width: Size, relu: Size,
 ):  # fmt: skip
-    """The stages inside a line, of distances 8 (if it has 16 lanes), 4, 2 and 1, scale and bias, perhaps a relu."""
+    """The stages of distances 8, 4, 2 and 1, scale and bias, perhaps a relu."""
     n_lanes = lanes(src)
     s_base, s_line, _, s_row = src_at
     d_base, d_line, _, d_row = dst_at
-    floor = zeros(src) if relu else minus_infinity(src)
-    for line in range(n_lines):
-        i = w + line * n_lanes
-        a8 = b8 = zeros(src)
-        if n_lanes == 16:
-            a8, b8 = load(weights, i), load(weights, i + width)
-            i += 2 * width
-        a4, b4 = load(weights, i), load(weights, i + width)
-        a2, b2 = load(weights, i + 2 * width), load(weights, i + 3 * width)
-        a1, b1 = load(weights, i + 4 * width), load(weights, i + 5 * width)
-        factor, shift = load(scale, position + line * n_lanes), load(bias, position + line * n_lanes)
+    floor = zeros_unit(src) if relu else minus_infinity_unit(src)
+    for line in range(0, n_lines, UNIT // n_lanes):
+        i, p = w + line * n_lanes, position + line * n_lanes
+        a8, b8 = load_unit(weights, i, n_lanes), load_unit(weights, i + width, n_lanes)
+        a4, b4 = load_unit(weights, i + 2 * width, n_lanes), load_unit(weights, i + 3 * width, n_lanes)
+        a2, b2 = load_unit(weights, i + 4 * width, n_lanes), load_unit(weights, i + 5 * width, n_lanes)
+        a1, b1 = load_unit(weights, i + 6 * width, n_lanes), load_unit(weights, i + 7 * width, n_lanes)
+        factor, shift = load_unit(scale, p, n_lanes), load_unit(bias, p, n_lanes)
         for r in range(rows):
-            z = load(src, s_base + line * s_line + r * s_row)
-            if n_lanes == 16:
-                z = multiply_add(b8, swap(z, 8), multiply(a8, z))
+            z = load_unit(src, s_base + line * s_line + r * s_row, s_line)
+            z = multiply_add(b8, swap(z, 8), multiply(a8, z))
             z = multiply_add(b4, swap(z, 4), multiply(a4, z))
             z = multiply_add(b2, swap(z, 2), multiply(a2, z))
             z = multiply_add(b1, swap(z, 1), multiply(a1, z))
             d = d_base + line * d_line + r * d_row
             prefetch_for_writing(dst, d + AHEAD * n_lanes)
-            store(dst, d, maximum(multiply_add(factor, z, shift), floor))
+            store_many(dst, d, d_line, maximum(multiply_add(factor, z, shift), floor))
 
 
 @ByAddress
@@ -266,27 +265,24 @@ def finish_backward(
     z_base, z_line, _, z_row = z_at
     s_base, s_line, _, s_row = src_at
     d_base, d_line, _, d_row = dst_at
-    for line in range(n_lines):
+    for line in range(0, n_lines, UNIT // n_lanes):
         i = w + line * n_lanes
-        a8 = b8 = grad_a8 = grad_b8 = zeros(z)
-        if n_lanes == 16:
-            a8, b8 = load(weights, i), load(weights, i + width)
-            i += 2 * width
-        a4, b4 = load(weights, i), load(weights, i + width)
-        a2, b2 = load(weights, i + 2 * width), load(weights, i + 3 * width)
-        a1, b1 = load(weights, i + 4 * width), load(weights, i + 5 * width)
-        factor = load(weights, i + 6 * width)
+        a8, b8 = load_unit(weights, i, n_lanes), load_unit(weights, i + width, n_lanes)
+        a4, b4 = load_unit(weights, i + 2 * width, n_lanes), load_unit(weights, i + 3 * width, n_lanes)
+        a2, b2 = load_unit(weights, i + 4 * width, n_lanes), load_unit(weights, i + 5 * width, n_lanes)
+        a1, b1 = load_unit(weights, i + 6 * width, n_lanes), load_unit(weights, i + 7 * width, n_lanes)
+        factor = load_unit(weights, i + 8 * width, n_lanes)
         scaled_a1, scaled_b1 = multiply(factor, a1), multiply(factor, b1)
-        grad_a4 = grad_b4 = grad_a2 = grad_b2 = grad_a1 = grad_b1 = sum_bias = zeros(z)
+        grad_a8 = grad_b8 = grad_a4 = grad_b4 = zeros_unit(z)
+        grad_a2 = grad_b2 = grad_a1 = grad_b1 = sum_bias = zeros_unit(z)
         for r in range(rows):
-            z8 = z4 = load(z, z_base + line * z_line + r * z_row)
-            if n_lanes == 16:
-                z4 = multiply_add(b8, swap(z8, 8), multiply(a8, z8))
+            z8 = load_unit(z, z_base + line * z_line + r * z_row, z_line)
+            z4 = multiply_add(b8, swap(z8, 8), multiply(a8, z8))
             z2 = multiply_add(b4, swap(z4, 4), multiply(a4, z4))
             z1 = multiply_add(b2, swap(z2, 2), multiply(a2, z2))
             s = s_base + line * s_line + r * s_row
             prefetch(src, s + AHEAD * n_lanes)
-            grad = load(src, s)
+            grad = load_unit(src, s, s_line)
             sum_bias = add(sum_bias, grad)
             # forward: out = factor · (a1·z1 + b1·swap(z1)) + shift; the factor is taken care of outside the loop
             grad_a1, grad_b1 = multiply_add(grad, z1, grad_a1), multiply_add(grad, swap(z1, 1), grad_b1)
@@ -296,21 +292,28 @@ def finish_backward(
             grad = multiply_add(a2, grad, swap(multiply(b2, grad), 2))
             grad_a4, grad_b4 = multiply_add(grad, z4, grad_a4), multiply_add(grad, swap(z4, 4), grad_b4)
             grad = multiply_add(a4, grad, swap(multiply(b4, grad), 4))
-            if n_lanes == 16:
-                grad_a8, grad_b8 = multiply_add(grad, z8, grad_a8), multiply_add(grad, swap(z8, 8), grad_b8)
-                grad = multiply_add(a8, grad, swap(multiply(b8, grad), 8))
-            store(dst, d_base + line * d_line + r * d_row, grad)
-        if n_lanes == 16:
-            _add_to(grads, i - 2 * width, grad_a8)
-            _add_to(grads, i - width, grad_b8)
-        _add_to(grads, i, grad_a4)
-        _add_to(grads, i + width, grad_b4)
-        _add_to(grads, i + 2 * width, grad_a2)
-        _add_to(grads, i + 3 * width, grad_b2)
-        _add_to(grads, i + 4 * width, multiply(factor, grad_a1))
-        _add_to(grads, i + 5 * width, multiply(factor, grad_b1))
-        _add_to(grads, i + 6 * width, multiply_add(b1, grad_b1, multiply(a1, grad_a1)))
-        _add_to(grads, i + 7 * width, sum_bias)
+            grad_a8, grad_b8 = multiply_add(grad, z8, grad_a8), multiply_add(grad, swap(z8, 8), grad_b8)
+            grad = multiply_add(a8, grad, swap(multiply(b8, grad), 8))
+            store_many(dst, d_base + line * d_line + r * d_row, d_line, grad)
+        add_to_unit(grads, i, grad_a8)
+        add_to_unit(grads, i + width, grad_b8)
+        add_to_unit(grads, i + 2 * width, grad_a4)
+        add_to_unit(grads, i + 3 * width, grad_b4)
+        add_to_unit(grads, i + 4 * width, grad_a2)
+        add_to_unit(grads, i + 5 * width, grad_b2)
+        add_to_unit(grads, i + 6 * width, multiply(factor, grad_a1))
+        add_to_unit(grads, i + 7 * width, multiply(factor, grad_b1))
+        add_to_unit(grads, i + 8 * width, multiply_add(b1, grad_b1, multiply(a1, grad_a1)))
+        add_to_unit(grads, i + 9 * width, sum_bias)
+
+
+@helper
+def add_to_unit(array, index, unit):
+    n_lanes = lanes(array)
+    store_many(array, index, n_lanes, add(load_unit(array, index, n_lanes), unit))
+
+
+# --- Moving lines ----------------------------------------------------------------------------------------------------
 
 
 @ByAddress
@@ -349,21 +352,3 @@ def clear(array):
     """Set whole vectors to zero."""
     for i in range(0, len(array), lanes(array)):
         store(array, i, zeros(array))
-
-
-#: The passes of `forward_passes` and, all of them, of `backward_passes`, by their place in those tuples.
-FORWARD = pass4, pass2, finish, copy
-BACKWARD = *FORWARD, pass4_backward, pass2_backward, finish_backward, put
-PASS4, PASS2, FINISH, COPY, PASS4_BACKWARD, PASS2_BACKWARD, FINISH_BACKWARD, PUT = range(8)
-
-
-@functools.cache
-def forward_passes(dtype):
-    """Addresses of the passes that forward kernels call."""
-    return tuple(function.address(dtype) for function in FORWARD)
-
-
-@functools.cache
-def backward_passes(dtype):
-    """Addresses of all passes."""
-    return tuple(function.address(dtype) for function in BACKWARD)

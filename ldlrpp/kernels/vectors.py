@@ -13,6 +13,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
 VECTOR_BYTES = 64
+#: Entries of a unit: one vector of float32, two of float64.
+UNIT = 16
 
 
 class Vector(types.Type):
@@ -24,11 +26,27 @@ class Vector(types.Type):
         super().__init__(name=f"Vector({dtype}, {self.lanes})")
 
 
+class Vectors(types.Type):
+    """The Numba type of ``n`` vectors, a value that is kept in as many registers."""
+
+    def __init__(self, dtype, n):
+        self.dtype, self.n = dtype, n
+        self.lanes = Vector(dtype).lanes
+        super().__init__(name=f"Vectors({dtype}, {n})")
+
+
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, dmm, fe_type):
         scalar = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), types.uint16: ir.IntType(16)}
         super().__init__(dmm, fe_type, ir.VectorType(scalar[fe_type.dtype], fe_type.lanes))
+
+
+@register_model(Vectors)
+class _VectorsModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        vector = dmm.lookup(Vector(fe_type.dtype)).get_value_type()
+        super().__init__(dmm, fe_type, ir.ArrayType(vector, fe_type.n))
 
 
 def _data(context, builder, array_type, array):
@@ -92,9 +110,7 @@ def load(typingctx, array, index):
     """The vector ``array[index : index + lanes]``."""
 
     def codegen(context, builder, signature, args):
-        vector_type = context.get_value_type(signature.return_type)
-        pointer = _pointer(context, builder, array, args[0], args[1], vector_type)
-        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+        return _load(context, builder, array, *args, context.get_value_type(signature.return_type))
 
     return Vector(array.dtype)(array, types.intp), codegen
 
@@ -104,11 +120,124 @@ def store(typingctx, array, index, vector):
     """``array[index : index + lanes] = vector``."""
 
     def codegen(context, builder, signature, args):
-        pointer = _pointer(context, builder, array, args[0], args[1], context.get_value_type(vector))
-        builder.store(args[2], pointer, align=array.dtype.bitwidth // 8)
+        _store(context, builder, array, *args)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), codegen
+
+
+def _load(context, builder, array_type, array, index, vector_type):
+    pointer = _pointer(context, builder, array_type, array, index, vector_type)
+    return builder.load(pointer, align=array_type.dtype.bitwidth // 8)
+
+
+def _store(context, builder, array_type, array, index, vector):
+    pointer = _pointer(context, builder, array_type, array, index, vector.type)
+    builder.store(vector, pointer, align=array_type.dtype.bitwidth // 8)
+
+
+# --- Several vectors as one value ------------------------------------------------------------------------------------
+
+
+def _each(kind, value, builder):
+    """The vectors of a value, one of a `Vector`."""
+    return [builder.extract_value(value, i) for i in range(kind.n)] if isinstance(kind, Vectors) else [value]
+
+
+def _together(context, kind, vectors, builder):
+    """The value made of vectors, the inverse of `_each`."""
+    if not isinstance(kind, Vectors):
+        return vectors[0]
+    value = ir.Constant(context.get_value_type(kind), ir.Undefined)
+    for i, vector in enumerate(vectors):
+        value = builder.insert_value(value, vector, i)
+    return value
+
+
+def _loading(array, n):
+    kind = Vectors(array.dtype, n)
+
+    def codegen(context, builder, signature, args):
+        pointer, index, step = args[:3]
+        vector_type, vectors = context.get_value_type(Vector(array.dtype)), []
+        for _ in range(n):
+            vectors.append(_load(context, builder, array, pointer, index, vector_type))
+            index = builder.add(index, step)
+        return _together(context, kind, vectors, builder)
+
+    return kind, codegen
+
+
+@intrinsic
+def load_many(typingctx, array, index, step, n):
+    """``n`` vectors, a literal, ``step`` entries apart."""
+    if not isinstance(n, types.IntegerLiteral):
+        return None
+    kind, codegen = _loading(array, n.literal_value)
+    return kind(array, types.intp, types.intp, n), codegen
+
+
+@intrinsic
+def load_unit(typingctx, array, index, step):
+    """The `UNIT` positions of one or two vectors, ``step`` entries apart."""
+    kind, codegen = _loading(array, UNIT // Vector(array.dtype).lanes)
+    return kind(array, types.intp, types.intp), codegen
+
+
+@intrinsic
+def store_many(typingctx, array, index, step, vectors):
+    """Store several vectors ``step`` entries apart."""
+
+    def codegen(context, builder, signature, args):
+        pointer, index, step, value = args
+        for vector in _each(vectors, value, builder):
+            _store(context, builder, array, pointer, index, vector)
+            index = builder.add(index, step)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, vectors), codegen
+
+
+@intrinsic
+def zeros_many(typingctx, array, n):
+    """``n`` vectors of zeros, a literal."""
+    if not isinstance(n, types.IntegerLiteral):
+        return None
+    return _constant(Vectors(array.dtype, n.literal_value), 0.0, array, n)
+
+
+@intrinsic
+def zeros_unit(typingctx, array):
+    """`UNIT` zeros."""
+    return _constant(Vectors(array.dtype, UNIT // Vector(array.dtype).lanes), 0.0, array)
+
+
+@intrinsic
+def minus_infinity_unit(typingctx, array):
+    """`UNIT` times −∞."""
+    return _constant(Vectors(array.dtype, UNIT // Vector(array.dtype).lanes), float("-inf"), array)
+
+
+def _constant(kind, value, *args):
+    def codegen(context, builder, signature, args):
+        vector_type = context.get_value_type(Vector(kind.dtype))
+        return _together(context, kind, [ir.Constant(vector_type, [value] * kind.lanes)] * kind.n, builder)
+
+    return kind(*args), codegen
+
+
+@intrinsic
+def exchange(typingctx, vectors, distance):
+    """The vectors whose i-th is number ``i XOR distance``, a literal: no instruction."""
+    if not isinstance(distance, types.IntegerLiteral):
+        return None
+
+    def codegen(context, builder, signature, args):
+        each = _each(vectors, args[0], builder)
+        order = [each[i ^ distance.literal_value % vectors.n] for i in range(vectors.n)]
+        return _together(context, vectors, order, builder)
+
+    return vectors(vectors, distance), codegen
 
 
 def _prefetch(for_writing):
@@ -143,21 +272,16 @@ def zeros(typingctx, array):
     return Vector(array.dtype)(array), codegen
 
 
-@intrinsic
-def minus_infinity(typingctx, array):
-    """A vector of −∞ of the dtype of ``array``."""
-
-    def codegen(context, builder, signature, args):
-        kind = context.get_value_type(signature.return_type)
-        return ir.Constant(kind, [float("-inf")] * kind.count)
-
-    return Vector(array.dtype)(array), codegen
+def _pairs(a, b, args, builder):
+    return zip(_each(a, args[0], builder), _each(b, args[1], builder), strict=True)
 
 
 def _binary(name):
     def function(typingctx, a, b):
         def codegen(context, builder, signature, args):
-            return getattr(builder, name)(*args)
+            return _together(
+                context, a, [getattr(builder, name)(*pair) for pair in _pairs(a, b, args, builder)], builder
+            )
 
         return a(a, b), codegen
 
@@ -176,34 +300,102 @@ def maximum(typingctx, a, b):
 
     def codegen(context, builder, signature, args):
         # in this form it is one instruction of x86; a comparison would compete with shuffles for a port
-        a, b = args
-        return builder.select(builder.fcmp_ordered(">", b, a), b, a)
+        larger = [builder.select(builder.fcmp_ordered(">", y, x), y, x) for x, y in _pairs(a, b, args, builder)]
+        return _together(context, a, larger, builder)
 
     return a(a, b), codegen
 
 
 @intrinsic
 def multiply_add(typingctx, a, b, c):
-    """``a · b + c``, rounded once where the machine has fused multiply-add and twice where it has not."""
+    """``a · b + c``, rounded once where the machine has fused multiply-add and twice where it has not.
+
+    Where ``b`` and ``c`` are several vectors, ``a`` may be one, for all of them.
+    """
 
     def codegen(context, builder, signature, args):
-        vector_type = context.get_value_type(a)
-        name = f"llvm.fmuladd.v{vector_type.count}{'f32' if a.dtype == types.float32 else 'f64'}"
-        function_type = ir.FunctionType(vector_type, [vector_type] * 3)
-        return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), args)
+        factors, *others = (_each(kind, value, builder) for kind, value in zip((a, b, c), args, strict=True))
+        if len(factors) == 1:
+            factors *= len(others[0])
+        sums = [_multiply_add(builder, c.dtype, *each) for each in zip(factors, *others, strict=True)]
+        return _together(context, c, sums, builder)
 
-    return a(a, b, c), codegen
+    return c(a, b, c), codegen
+
+
+def _multiply_add(builder, dtype, a, b, c):
+    name = f"llvm.fmuladd.v{c.type.count}{'f32' if dtype == types.float32 else 'f64'}"
+    function_type = ir.FunctionType(c.type, [c.type] * 3)
+    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), [a, b, c])
 
 
 @intrinsic
 def swap(typingctx, vector, distance):
-    """The vector whose lane i is lane ``i XOR distance`` of ``vector``; ``distance`` is a literal."""
+    """The vector whose lane i is lane ``i XOR distance`` of ``vector``; ``distance`` is a literal.
+
+    Of several vectors, which are neighbouring lines, the lanes are numbered on and on.
+    """
     if not isinstance(distance, types.IntegerLiteral):
         return None
-    order = [i ^ distance.literal_value if distance.literal_value < vector.lanes else i for i in range(vector.lanes)]
 
     def codegen(context, builder, signature, args):
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
-        return builder.shuffle_vector(args[0], args[0], mask)
+        each = _each(vector, args[0], builder)
+        swapped = [
+            _swap(
+                builder,
+                each[i ^ distance.literal_value // vector.lanes % len(each)],
+                distance.literal_value % vector.lanes,
+            )
+            for i in range(len(each))
+        ]
+        return _together(context, vector, swapped, builder)
 
     return vector(vector, distance), codegen
+
+
+def _swap(builder, vector, distance):
+    if distance == 0:
+        return vector
+    order = [i ^ distance for i in range(vector.type.count)]
+    return builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order))
+
+
+@intrinsic
+def swaps(typingctx, vector, n, distance):
+    """``n`` vectors, the q-th of which is ``swap(vector, q · distance)``; n and the distance are literals."""
+    if not isinstance(n, types.IntegerLiteral) or not isinstance(distance, types.IntegerLiteral):
+        return None
+    kind = Vectors(vector.dtype, n.literal_value)
+
+    def codegen(context, builder, signature, args):
+        each = [_swap(builder, args[0], q * distance.literal_value) for q in range(kind.n)]
+        return _together(context, kind, each, builder)
+
+    return kind(vector, n, distance), codegen
+
+
+@intrinsic
+def multiply_add_swaps(typingctx, array, index, step, vectors, sums, n, distance, both):
+    """``sums + Σ_q w_q · swap(vectors, q · distance)``, q < n, with w_q the vector at ``array[index + q · step]``.
+
+    The vectors are swapped each by itself, and w_q as well where ``both``; the last three are literals.
+    """
+    if not all(isinstance(value, types.IntegerLiteral) for value in (n, distance, both)):
+        return None
+
+    def codegen(context, builder, signature, args):
+        pointer, index, step, *values = args[:5]
+        vector_type = context.get_value_type(Vector(array.dtype))
+        each, totals = (_each(kind, value, builder) for kind, value in zip((vectors, sums), values, strict=True))
+        for q in range(n.literal_value):
+            by = q * distance.literal_value
+            w = _load(context, builder, array, pointer, index, vector_type)
+            w = _swap(builder, w, by) if both.literal_value else w
+            totals = [
+                _multiply_add(builder, array.dtype, w, _swap(builder, vector, by), total)
+                for vector, total in zip(each, totals, strict=True)
+            ]
+            index = builder.add(index, step)
+        return _together(context, sums, totals, builder)
+
+    return sums(array, types.intp, types.intp, vectors, sums, n, distance, both), codegen

@@ -1,0 +1,189 @@
+"""LDL of radix 4 on the CPU, the arithmetic: the twins of the passes over radix-2 stages in `ldl_passes`.
+
+A stage mixes four lines by sixteen lines of weights: as much forward as two stages of radix 2, and less backward, for
+nothing lies between that would have to be computed again.
+"""
+
+from ldlrpp.kernels.addresses import Array, ByAddress, Place, Size
+from ldlrpp.kernels.compiling import helper
+from ldlrpp.kernels.ldl_passes import AHEAD, add_to_unit
+from ldlrpp.kernels.vectors import (
+    UNIT,
+    add,
+    exchange,
+    lanes,
+    load_many,
+    load_unit,
+    maximum,
+    minus_infinity_unit,
+    multiply,
+    multiply_add,
+    prefetch,
+    prefetch_for_writing,
+    store_many,
+    swap,
+    zeros_many,
+    zeros_unit,
+)
+
+
+@ByAddress
+def mix4(
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, quarter: Size,
+    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
+):  # fmt: skip
+    """A stage that mixes lines ``quarter`` lines apart, from ``src`` to ``dst``."""
+    n_lanes = lanes(src)
+    s_base, s_line, s_inner, s_row = src_at
+    d_base, d_line, d_inner, d_row = dst_at
+    s_step, d_step, w_step = quarter * s_line, quarter * d_line, quarter * w_line
+    for first in range(0, n_lines, 4 * quarter):
+        for line in range(first, first + quarter):
+            for j in range(inner):
+                i = w + line * w_line + j * n_lanes
+                # of a line itself, and of the lines that are 1, 2 and 3 quarters from it by XOR
+                w0, w1 = load_many(weights, i, w_step, 4), load_many(weights, i + width, w_step, 4)
+                w2, w3 = load_many(weights, i + 2 * width, w_step, 4), load_many(weights, i + 3 * width, w_step, 4)
+                for r in range(rows):
+                    s = s_base + line * s_line + j * s_inner + r * s_row
+                    if ahead:
+                        prefetch(src, s + ahead)
+                        prefetch(src, s + s_step + ahead)
+                        prefetch(src, s + 2 * s_step + ahead)
+                        prefetch(src, s + 3 * s_step + ahead)
+                    z = load_many(src, s, s_step, 4)
+                    y = multiply_add(w1, exchange(z, 1), multiply(w0, z))
+                    y = multiply_add(w3, exchange(z, 3), multiply_add(w2, exchange(z, 2), y))
+                    store_many(dst, d_base + line * d_line + j * d_inner + r * d_row, d_step, y)
+
+
+@helper
+def _add_to(array, index, step, vectors):
+    store_many(array, index, step, add(load_many(array, index, step, 4), vectors))
+
+
+@ByAddress
+def mix4_backward(
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
+    w_line: Size, quarter: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
+):  # fmt: skip
+    """The transpose of `mix4` at input ``z``: gradients from ``src`` to ``dst``, the weights' added to ``grads``."""
+    n_lanes = lanes(z)
+    z_base, z_line, z_inner, z_row = z_at
+    s_base, s_line, s_inner, s_row = src_at
+    d_base, d_line, d_inner, d_row = dst_at
+    z_step, s_step, d_step, w_step = quarter * z_line, quarter * s_line, quarter * d_line, quarter * w_line
+    for first in range(0, n_lines, 4 * quarter):
+        for line in range(first, first + quarter):
+            for j in range(inner):
+                i = w + line * w_line + j * n_lanes
+                grad_w0 = grad_w1 = grad_w2 = grad_w3 = zeros_many(z, 4)
+                for r in range(rows):
+                    # weights are loaded for every row, as in `pass4_backward`
+                    w0, w1 = load_many(weights, i, w_step, 4), load_many(weights, i + width, w_step, 4)
+                    w2, w3 = load_many(weights, i + 2 * width, w_step, 4), load_many(weights, i + 3 * width, w_step, 4)
+                    inputs = load_many(z, z_base + line * z_line + j * z_inner + r * z_row, z_step, 4)
+                    grad = load_many(src, s_base + line * s_line + j * s_inner + r * s_row, s_step, 4)
+                    # forward: out = w0·z + w1·exchange(z, 1) + w2·exchange(z, 2) + w3·exchange(z, 3)
+                    grad_w0 = multiply_add(grad, inputs, grad_w0)
+                    grad_w1 = multiply_add(grad, exchange(inputs, 1), grad_w1)
+                    grad_w2 = multiply_add(grad, exchange(inputs, 2), grad_w2)
+                    grad_w3 = multiply_add(grad, exchange(inputs, 3), grad_w3)
+                    back = multiply_add(exchange(w1, 1), exchange(grad, 1), multiply(w0, grad))
+                    back = multiply_add(exchange(w2, 2), exchange(grad, 2), back)
+                    back = multiply_add(exchange(w3, 3), exchange(grad, 3), back)
+                    store_many(dst, d_base + line * d_line + j * d_inner + r * d_row, d_step, back)
+                _add_to(grads, i, w_step, grad_w0)
+                _add_to(grads, i + width, w_step, grad_w1)
+                _add_to(grads, i + 2 * width, w_step, grad_w2)
+                _add_to(grads, i + 3 * width, w_step, grad_w3)
+
+
+# --- The last two stages, scale and bias -----------------------------------------------------------------------------
+
+
+@helper
+def _mix_unit(w0, w1, w2, w3, z, z1, z2, z3):
+    return multiply_add(w3, z3, multiply_add(w2, z2, multiply_add(w1, z1, multiply(w0, z))))
+
+
+@ByAddress
+def finish4(
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, scale: Array, bias: Array,
+    position: Size, n_lines: Size, rows: Size, width: Size, relu: Size,
+):  # fmt: skip
+    """The stages of distances 4 and 1, scale and bias, perhaps a relu."""
+    n_lanes = lanes(src)
+    s_base, s_line, _, s_row = src_at
+    d_base, d_line, _, d_row = dst_at
+    floor = zeros_unit(src) if relu else minus_infinity_unit(src)
+    for line in range(0, n_lines, UNIT // n_lanes):
+        i, p = w + line * n_lanes, position + line * n_lanes
+        a0, a1 = load_unit(weights, i, n_lanes), load_unit(weights, i + width, n_lanes)
+        a2, a3 = load_unit(weights, i + 2 * width, n_lanes), load_unit(weights, i + 3 * width, n_lanes)
+        b0, b1 = load_unit(weights, i + 4 * width, n_lanes), load_unit(weights, i + 5 * width, n_lanes)
+        b2, b3 = load_unit(weights, i + 6 * width, n_lanes), load_unit(weights, i + 7 * width, n_lanes)
+        factor, shift = load_unit(scale, p, n_lanes), load_unit(bias, p, n_lanes)
+        for r in range(rows):
+            z = load_unit(src, s_base + line * s_line + r * s_row, s_line)
+            z = _mix_unit(a0, a1, a2, a3, z, swap(z, 4), swap(z, 8), swap(z, 12))
+            z = _mix_unit(b0, b1, b2, b3, z, swap(z, 1), swap(z, 2), swap(z, 3))
+            d = d_base + line * d_line + r * d_row
+            prefetch_for_writing(dst, d + AHEAD * n_lanes)
+            store_many(dst, d, d_line, maximum(multiply_add(factor, z, shift), floor))
+
+
+@ByAddress
+def finish4_backward(
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
+    n_lines: Size, rows: Size, width: Size,
+):  # fmt: skip
+    """The transpose of `finish4` at input ``z``, from ``src`` to ``dst``; gradients of the parameters are added to.
+
+    The scale follows the last weights, ``width`` further on, and in ``grads`` the bias's gradient the scale's.
+    """
+    n_lanes = lanes(z)
+    z_base, z_line, _, z_row = z_at
+    s_base, s_line, _, s_row = src_at
+    d_base, d_line, _, d_row = dst_at
+    for line in range(0, n_lines, UNIT // n_lanes):
+        i = w + line * n_lanes
+        a0, a1 = load_unit(weights, i, n_lanes), load_unit(weights, i + width, n_lanes)
+        a2, a3 = load_unit(weights, i + 2 * width, n_lanes), load_unit(weights, i + 3 * width, n_lanes)
+        b0, b1 = load_unit(weights, i + 4 * width, n_lanes), load_unit(weights, i + 5 * width, n_lanes)
+        b2, b3 = load_unit(weights, i + 6 * width, n_lanes), load_unit(weights, i + 7 * width, n_lanes)
+        factor = load_unit(weights, i + 8 * width, n_lanes)
+        # what goes back from a position is what came to it: weights swapped as the gradients are
+        back_a1, back_a2, back_a3 = swap(a1, 4), swap(a2, 8), swap(a3, 12)
+        back_b0, back_b1 = multiply(factor, b0), swap(multiply(factor, b1), 1)
+        back_b2, back_b3 = swap(multiply(factor, b2), 2), swap(multiply(factor, b3), 3)
+        grad_a0 = grad_a1 = grad_a2 = grad_a3 = zeros_unit(z)
+        grad_b0 = grad_b1 = grad_b2 = grad_b3 = sum_bias = zeros_unit(z)
+        for r in range(rows):
+            z0 = load_unit(z, z_base + line * z_line + r * z_row, z_line)
+            z1, z2, z3 = swap(z0, 4), swap(z0, 8), swap(z0, 12)
+            y = _mix_unit(a0, a1, a2, a3, z0, z1, z2, z3)
+            s = s_base + line * s_line + r * s_row
+            prefetch(src, s + AHEAD * n_lanes)
+            grad = load_unit(src, s, s_line)
+            sum_bias = add(sum_bias, grad)
+            # the factor of the gradients of b0 … b3 is taken care of outside the loop
+            grad_b0, grad_b1 = multiply_add(grad, y, grad_b0), multiply_add(grad, swap(y, 1), grad_b1)
+            grad_b2, grad_b3 = multiply_add(grad, swap(y, 2), grad_b2), multiply_add(grad, swap(y, 3), grad_b3)
+            grad = _mix_unit(back_b0, back_b1, back_b2, back_b3, grad, swap(grad, 1), swap(grad, 2), swap(grad, 3))
+            grad_a0, grad_a1 = multiply_add(grad, z0, grad_a0), multiply_add(grad, z1, grad_a1)
+            grad_a2, grad_a3 = multiply_add(grad, z2, grad_a2), multiply_add(grad, z3, grad_a3)
+            grad = _mix_unit(a0, back_a1, back_a2, back_a3, grad, swap(grad, 4), swap(grad, 8), swap(grad, 12))
+            store_many(dst, d_base + line * d_line + r * d_row, d_line, grad)
+        add_to_unit(grads, i, grad_a0)
+        add_to_unit(grads, i + width, grad_a1)
+        add_to_unit(grads, i + 2 * width, grad_a2)
+        add_to_unit(grads, i + 3 * width, grad_a3)
+        add_to_unit(grads, i + 4 * width, multiply(factor, grad_b0))
+        add_to_unit(grads, i + 5 * width, multiply(factor, grad_b1))
+        add_to_unit(grads, i + 6 * width, multiply(factor, grad_b2))
+        add_to_unit(grads, i + 7 * width, multiply(factor, grad_b3))
+        of_scale = multiply_add(b1, grad_b1, multiply(b0, grad_b0))
+        of_scale = multiply_add(b3, grad_b3, multiply_add(b2, grad_b2, of_scale))
+        add_to_unit(grads, i + 8 * width, of_scale)
+        add_to_unit(grads, i + 9 * width, sum_bias)

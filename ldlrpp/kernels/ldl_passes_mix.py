@@ -1,0 +1,277 @@
+"""LDL of radix 8 and more on the CPU, the arithmetic: small matrix products, in registers.
+
+A stage of radix r mixes ``members`` lines that are ``distance`` lines apart, and in each of them the lanes that are
+multiples of ``stride`` apart, ``swaps`` of them: r = members · swaps. Places and weights are those of `ldl_passes`: the
+weights for the line and lane that are q = line · swaps + lane away by XOR are q·width behind a line's own.
+
+Sources and results are tiles (`ldl_tiles`), not the same, whose rows are a multiple of `ROWS`: so many rows of two
+lines are summed up in registers, which takes ten loads for sixteen multiply-adds. Swapping lanes takes one of the two
+units that multiply; a swapped line serves two results where there are two lines.
+"""
+
+from ldlrpp.kernels.addresses import Array, ByAddress, Place, Size
+from ldlrpp.kernels.compiling import helper
+from ldlrpp.kernels.ldl_passes import add_to_unit
+from ldlrpp.kernels.vectors import (
+    UNIT,
+    add,
+    exchange,
+    lanes,
+    load,
+    load_many,
+    load_unit,
+    maximum,
+    minus_infinity_unit,
+    multiply,
+    multiply_add,
+    multiply_add_swaps,
+    store_many,
+    swaps,
+    zeros_many,
+    zeros_unit,
+)
+
+ROWS = 8
+
+
+@helper
+def _mix(src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, n, stride, back):
+    """A stage or, with ``back``, its transpose, of ``n`` swaps in a line; the last three are literals."""
+    n_lanes = lanes(src)
+    s_base, s_line, s_inner, _ = src_at
+    d_base, d_line, d_inner, _ = dst_at
+    s_step, d_step, w_step, q_step = distance * s_line, distance * d_line, distance * w_line, n * width
+    for first in range(0, n_lines, members * distance):
+        for line in range(first, first + distance):
+            for j in range(inner):
+                s_group = s_base + line * s_line + j * s_inner
+                d_group = d_base + line * d_line + j * d_inner
+                w_group = w + line * w_line + j * n_lanes
+                if members == 1:
+                    for r in range(0, rows * n_lanes, ROWS * n_lanes):
+                        z = load_many(src, s_group + r, n_lanes, ROWS)
+                        y = multiply_add_swaps(weights, w_group, width, z, zeros_many(src, ROWS), n, stride, back)
+                        store_many(dst, d_group + r, n_lanes, y)
+                for i in range(0, members - 1, 2):
+                    for r in range(0, rows * n_lanes, ROWS * n_lanes):
+                        y0 = y1 = zeros_many(src, ROWS)
+                        for m in range(members):
+                            z = load_many(src, s_group + m * s_step + r, n_lanes, ROWS)
+                            # the weights of the line that gets the product
+                            w0 = w_group + (m if back else i) * w_step + (i ^ m) * q_step
+                            w1 = w_group + (m if back else i + 1) * w_step + (i ^ 1 ^ m) * q_step
+                            y0 = multiply_add_swaps(weights, w0, width, z, y0, n, stride, back)
+                            y1 = multiply_add_swaps(weights, w1, width, z, y1, n, stride, back)
+                        d = d_group + i * d_step + r
+                        store_many(dst, d, n_lanes, y0)
+                        store_many(dst, d + d_step, n_lanes, y1)
+
+
+@helper
+def _add_gradients(z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, n, stride):
+    """Add the gradients of the weights at input ``z``, of ``n`` swaps in a line."""
+    n_lanes = lanes(z)
+    z_base, z_line, z_inner, _ = z_at
+    s_base, s_line, s_inner, _ = src_at
+    z_step, s_step, w_step, q_step = distance * z_line, distance * s_line, distance * w_line, n * width
+    for first in range(0, n_lines, members * distance):
+        for line in range(first, first + distance):
+            for j in range(inner):
+                z_group = z_base + line * z_line + j * z_inner
+                s_group = s_base + line * s_line + j * s_inner
+                w_group = w + line * w_line + j * n_lanes
+                for i in range(members):
+                    for m in range(members):
+                        sums = zeros_many(z, n)
+                        for r in range(0, rows * n_lanes, n_lanes):
+                            others = swaps(load(z, z_group + m * z_step + r), n, stride)
+                            sums = multiply_add(load(src, s_group + i * s_step + r), others, sums)
+                        _add_to(grads, w_group + i * w_step + (i ^ m) * q_step, width, sums, n)
+
+
+@helper
+def _add_gradients_of_lines(z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, n):
+    """Add the gradients of the weights at input ``z`` of whole lines, ``n`` by n of them at a time, 2 or 4."""
+    n_lanes = lanes(z)
+    z_base, z_line, z_inner, _ = z_at
+    s_base, s_line, s_inner, _ = src_at
+    z_step, s_step, w_step = distance * z_line, distance * s_line, distance * w_line
+    for first in range(0, n_lines, members * distance):
+        for line in range(first, first + distance):
+            for j in range(inner):
+                z_group = z_base + line * z_line + j * z_inner
+                s_group = s_base + line * s_line + j * s_inner
+                w_group = w + line * w_line + j * n_lanes
+                for i in range(0, members, n):
+                    for m in range(0, members, n):
+                        sums0 = sums1 = sums2 = sums3 = zeros_many(z, n)
+                        for r in range(0, rows * n_lanes, n_lanes):
+                            s = s_group + i * s_step + r
+                            inputs = load_many(z, z_group + m * z_step + r, z_step, n)
+                            sums0 = multiply_add(load(src, s), inputs, sums0)
+                            sums1 = multiply_add(load(src, s + s_step), inputs, sums1)
+                            if n == 4:
+                                sums2 = multiply_add(load(src, s + 2 * s_step), inputs, sums2)
+                                sums3 = multiply_add(load(src, s + 3 * s_step), inputs, sums3)
+                        at = w_group + i * w_step + (i ^ m) * width
+                        _add_to(grads, at, width, sums0, n)
+                        _add_to(grads, at + w_step, width, exchange(sums1, 1), n)
+                        if n == 4:
+                            _add_to(grads, at + 2 * w_step, width, exchange(sums2, 2), n)
+                            _add_to(grads, at + 3 * w_step, width, exchange(sums3, 3), n)
+
+
+@helper
+def _add_to(array, index, step, vectors, n):
+    store_many(array, index, step, add(load_many(array, index, step, n), vectors))
+
+
+@ByAddress
+def mix_lines(
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, distance: Size,
+    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
+):  # fmt: skip
+    """Mix whole lines."""
+    _mix(
+        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 1, 1, 0
+    )  # fmt: skip
+
+
+@ByAddress
+def mix_lines_backward(
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
+    w_line: Size, distance: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
+):  # fmt: skip
+    """The transpose of `mix_lines` at input ``z``; the weights' gradients are added to ``grads``."""
+    if members == 2:
+        _add_gradients_of_lines(
+            z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, 2
+        )  # fmt: skip
+    else:
+        _add_gradients_of_lines(
+            z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, 4
+        )  # fmt: skip
+    _mix(
+        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 1, 1, 1
+    )  # fmt: skip
+
+
+@ByAddress
+def mix_2x8(
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, distance: Size,
+    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
+):  # fmt: skip
+    """Mix lines, and lanes that are 8 apart."""
+    _mix(
+        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 2, 8, 0
+    )  # fmt: skip
+
+
+@ByAddress
+def mix_2x8_backward(
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
+    w_line: Size, distance: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
+):  # fmt: skip
+    """The transpose of `mix_2x8` at input ``z``; the weights' gradients are added to ``grads``."""
+    _add_gradients(
+        z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, 2, 8
+    )  # fmt: skip
+    _mix(
+        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 2, 8, 1
+    )  # fmt: skip
+
+
+@ByAddress
+def mix_8(
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, distance: Size,
+    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
+):  # fmt: skip
+    """Mix lines, and the eight lanes of a group."""
+    _mix(
+        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 8, 1, 0
+    )  # fmt: skip
+
+
+@ByAddress
+def mix_8_backward(
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
+    w_line: Size, distance: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
+):  # fmt: skip
+    """The transpose of `mix_8` at input ``z``; the weights' gradients are added to ``grads``."""
+    _add_gradients(
+        z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, 8, 1
+    )  # fmt: skip
+    _mix(
+        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 8, 1, 1
+    )  # fmt: skip
+
+
+@ByAddress
+def mix_16(
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, distance: Size,
+    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
+):  # fmt: skip
+    """Mix lines, and sixteen lanes."""
+    _mix(
+        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 16, 1, 0
+    )  # fmt: skip
+
+
+@ByAddress
+def mix_16_backward(
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
+    w_line: Size, distance: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
+):  # fmt: skip
+    """The transpose of `mix_16` at input ``z``; the weights' gradients are added to ``grads``."""
+    _add_gradients(
+        z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, 16, 1
+    )  # fmt: skip
+    _mix(
+        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 16, 1, 1
+    )  # fmt: skip
+
+
+# --- Scale and bias --------------------------------------------------------------------------------------------------
+
+
+@ByAddress
+def scale_units(
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, scale: Array, bias: Array,
+    position: Size, n_lines: Size, rows: Size, width: Size, relu: Size,
+):  # fmt: skip
+    """Scale and bias, perhaps a relu: `ldl_passes.finish` without stages."""
+    n_lanes = lanes(src)
+    s_base, s_line, _, s_row = src_at
+    d_base, d_line, _, d_row = dst_at
+    floor = zeros_unit(src) if relu else minus_infinity_unit(src)
+    for line in range(0, n_lines, UNIT // n_lanes):
+        p = position + line * n_lanes
+        factor, shift = load_unit(scale, p, n_lanes), load_unit(bias, p, n_lanes)
+        for r in range(rows):
+            z = load_unit(src, s_base + line * s_line + r * s_row, s_line)
+            y = maximum(multiply_add(factor, z, shift), floor)
+            store_many(dst, d_base + line * d_line + r * d_row, d_line, y)
+
+
+@ByAddress
+def scale_units_backward(
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
+    n_lines: Size, rows: Size, width: Size,
+):  # fmt: skip
+    """The transpose of `scale_units` at input ``z``: `ldl_passes.finish_backward` without stages."""
+    n_lanes = lanes(z)
+    z_base, z_line, _, z_row = z_at
+    s_base, s_line, _, s_row = src_at
+    d_base, d_line, _, d_row = dst_at
+    for line in range(0, n_lines, UNIT // n_lanes):
+        i = w + line * n_lanes
+        factor = load_unit(weights, i, n_lanes)
+        grad_factor = grad_shift = zeros_unit(z)
+        for r in range(rows):
+            grad = load_unit(src, s_base + line * s_line + r * s_row, s_line)
+            grad_shift = add(grad_shift, grad)
+            inputs = load_unit(z, z_base + line * z_line + r * z_row, z_line)
+            grad_factor = multiply_add(grad, inputs, grad_factor)
+            store_many(dst, d_base + line * d_line + r * d_row, d_line, multiply(factor, grad))
+        add_to_unit(grads, i, grad_factor)
+        add_to_unit(grads, i + width, grad_shift)
