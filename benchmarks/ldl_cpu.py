@@ -23,14 +23,16 @@ from ldlrpp.kernels import ldl_cpu
 class Layer:
     """An LDL layer with its input, output and gradients."""
 
-    def __init__(self, width, batch, dtype=np.float32):
+    def __init__(self, width, batch, dtype=np.float32, radix=2):
         rng = np.random.default_rng(0)
-        self.parameters = kernels.ldl_init(width, random_state=0, dtype=dtype)
+        self.parameters = kernels.ldl_init(width, radix=radix, random_state=0, dtype=dtype)
         self.x = rng.standard_normal((batch, width), dtype=dtype)
         self.y = np.empty_like(self.x)
         self.grad_x = np.empty_like(self.x)
         self.grads = [np.empty_like(array) for array in self.parameters]
         self.flops = 3 * width * (width.bit_length() - 1) * batch
+        # forward, of a number times a weight
+        self.multiply_adds = self.parameters[0].size * batch
 
     def forward(self):
         ldl_cpu.forward(self.x, *self.parameters, False, self.y)
@@ -112,6 +114,40 @@ def against_limits(exponent):
             f"{1e3 * backward:>13.3f}{(forward + backward) / forward:>11.2f}",
             flush=True,
         )
+
+
+def radix_4_against_2(exponent):
+    """The best of alternate runs."""
+    print(f"\nRadix 4 against radix 2, batches of 2^{exponent} numbers: forward, backward, forward and backward")
+    for log in range(6, 17):
+        layers = [Layer(2**log, 2**exponent >> log, radix=radix) for radix in (2, 4)]
+        times = [
+            [best(call, 5, 0.1) for layer in layers for call in (layer.forward, layer.backward)] for _ in range(4)
+        ]
+        forward, backward, forward_4, backward_4 = map(min, zip(*times, strict=True))
+        print(
+            f"{2**log:>8}{1e3 * forward:>10.3f} ms{forward_4 / forward:>7.2f}{1e3 * backward:>12.3f} ms"
+            f"{backward_4 / backward:>7.2f}{(forward_4 + backward_4) / (forward + backward):>12.2f}",
+            flush=True,
+        )
+
+
+def larger_radices():
+    """Backward has three multiply-adds a weight: the stages again, and the gradients of inputs and of weights."""
+    print("\nRadix: part of the multiply-add peak forward, and forward and backward; both against radix 2; 2^20 numbers")
+    for log in (8, 10, 12, 14, 16):
+        unit = None
+        for radix in (2, 4, 8, 16, 32):
+            layer = Layer(2**log, 2**20 >> log, radix=radix)
+            forward, backward = best(layer.forward), best(layer.backward)
+            peak = layer.multiply_adds / 16 / multiply_add_rate()
+            unit = unit or (forward, forward + backward)
+            print(
+                f"  N = {2**log:>6}, radix {radix:>2}: {1e3 * forward:>8.3f} ms {peak / forward:>6.2f} "
+                f"{1e3 * backward:>8.3f} ms {4 * peak / (forward + backward):>6.2f}"
+                f"{forward / unit[0]:>10.2f}{(forward + backward) / unit[1]:>7.2f}",
+                flush=True,
+            )
 
 
 def against_dense():
@@ -202,6 +238,9 @@ def main():
         return
     against_limits(18)
     against_limits(22)
+    for exponent in (18, 20, 22):
+        radix_4_against_2(exponent)
+    larger_radices()
     against_dense()
     cliffs()
     one_row()

@@ -107,6 +107,11 @@ def _mix_unit(w0, w1, w2, w3, z, z1, z2, z3):
     return multiply_add(w3, z3, multiply_add(w2, z2, multiply_add(w1, z1, multiply(w0, z))))
 
 
+@helper
+def _sum(a, x, b, y):
+    return multiply_add(b, y, multiply(a, x))
+
+
 @ByAddress
 def finish4(
     src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, scale: Array, bias: Array,
@@ -153,37 +158,46 @@ def finish4_backward(
         b0, b1 = load_unit(weights, i + 4 * width, n_lanes), load_unit(weights, i + 5 * width, n_lanes)
         b2, b3 = load_unit(weights, i + 6 * width, n_lanes), load_unit(weights, i + 7 * width, n_lanes)
         factor = load_unit(weights, i + 8 * width, n_lanes)
-        # what goes back from a position is what came to it: weights swapped as the gradients are
-        back_a1, back_a2, back_a3 = swap(a1, 4), swap(a2, 8), swap(a3, 12)
-        back_b0, back_b1 = multiply(factor, b0), swap(multiply(factor, b1), 1)
-        back_b2, back_b3 = swap(multiply(factor, b2), 2), swap(multiply(factor, b3), 3)
+        # Two swaps do for three: with swap 3 = swap 1 · swap 2, forward
+        #     y = a0·z + a1·swap(z, 1) + a2·swap(z, 2) + a3·swap(z, 3)
+        #       = a0·z + a1·swap(z, 1) + swap(swap(a2, 2)·z + swap(a3, 2)·swap(z, 1), 2)
+        # and backward the two change places; swap(z, 1) and swap(grad, 2) serve the weights' gradients as well.
+        a2, a3 = swap(a2, 8), swap(a3, 8)
+        b0, b1 = multiply(factor, b0), multiply(factor, b1)
+        b2, b3 = swap(multiply(factor, b2), 2), swap(multiply(factor, b3), 2)
         grad_a0 = grad_a1 = grad_a2 = grad_a3 = zeros_unit(z)
         grad_b0 = grad_b1 = grad_b2 = grad_b3 = sum_bias = zeros_unit(z)
         for r in range(rows):
             z0 = load_unit(z, z_base + line * z_line + r * z_row, z_line)
-            z1, z2, z3 = swap(z0, 4), swap(z0, 8), swap(z0, 12)
-            y = _mix_unit(a0, a1, a2, a3, z0, z1, z2, z3)
+            z1 = swap(z0, 4)
+            y0 = add(_sum(a0, z0, a1, z1), swap(_sum(a2, z0, a3, z1), 8))
+            y1 = swap(y0, 1)
             s = s_base + line * s_line + r * s_row
             prefetch(src, s + AHEAD * n_lanes)
             grad = load_unit(src, s, s_line)
+            other = swap(grad, 2)
             sum_bias = add(sum_bias, grad)
-            # the factor of the gradients of b0 … b3 is taken care of outside the loop
-            grad_b0, grad_b1 = multiply_add(grad, y, grad_b0), multiply_add(grad, swap(y, 1), grad_b1)
-            grad_b2, grad_b3 = multiply_add(grad, swap(y, 2), grad_b2), multiply_add(grad, swap(y, 3), grad_b3)
-            grad = _mix_unit(back_b0, back_b1, back_b2, back_b3, grad, swap(grad, 1), swap(grad, 2), swap(grad, 3))
+            # the factor of these four is taken care of outside the loop
+            grad_b0, grad_b1 = multiply_add(grad, y0, grad_b0), multiply_add(grad, y1, grad_b1)
+            grad_b2, grad_b3 = multiply_add(other, y0, grad_b2), multiply_add(other, y1, grad_b3)
+            grad = add(_sum(b0, grad, b2, other), swap(_sum(b1, grad, b3, other), 1))
+            other = swap(grad, 8)
             grad_a0, grad_a1 = multiply_add(grad, z0, grad_a0), multiply_add(grad, z1, grad_a1)
-            grad_a2, grad_a3 = multiply_add(grad, z2, grad_a2), multiply_add(grad, z3, grad_a3)
-            grad = _mix_unit(a0, back_a1, back_a2, back_a3, grad, swap(grad, 4), swap(grad, 8), swap(grad, 12))
+            grad_a2, grad_a3 = multiply_add(other, z0, grad_a2), multiply_add(other, z1, grad_a3)
+            grad = add(_sum(a0, grad, a2, other), swap(_sum(a1, grad, a3, other), 4))
             store_many(dst, d_base + line * d_line + r * d_row, d_line, grad)
+        grad_b2, grad_b3 = swap(grad_b2, 2), swap(grad_b3, 2)
+        b0, b1 = load_unit(weights, i + 4 * width, n_lanes), load_unit(weights, i + 5 * width, n_lanes)
+        b2, b3 = load_unit(weights, i + 6 * width, n_lanes), load_unit(weights, i + 7 * width, n_lanes)
+        of_scale = _sum(b0, grad_b0, b1, grad_b1)
+        of_scale = multiply_add(b3, grad_b3, multiply_add(b2, grad_b2, of_scale))
         add_to_unit(grads, i, grad_a0)
         add_to_unit(grads, i + width, grad_a1)
-        add_to_unit(grads, i + 2 * width, grad_a2)
-        add_to_unit(grads, i + 3 * width, grad_a3)
+        add_to_unit(grads, i + 2 * width, swap(grad_a2, 8))
+        add_to_unit(grads, i + 3 * width, swap(grad_a3, 8))
         add_to_unit(grads, i + 4 * width, multiply(factor, grad_b0))
         add_to_unit(grads, i + 5 * width, multiply(factor, grad_b1))
         add_to_unit(grads, i + 6 * width, multiply(factor, grad_b2))
         add_to_unit(grads, i + 7 * width, multiply(factor, grad_b3))
-        of_scale = multiply_add(b1, grad_b1, multiply(b0, grad_b0))
-        of_scale = multiply_add(b3, grad_b3, multiply_add(b2, grad_b2, of_scale))
         add_to_unit(grads, i + 8 * width, of_scale)
         add_to_unit(grads, i + 9 * width, sum_bias)
