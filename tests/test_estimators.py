@@ -229,6 +229,52 @@ def test_rpp_of_any_width(width, options, digits):
 
 
 @unconverged
+@pytest.mark.parametrize("radix", [2, 4, 8, np.int64(16), 32])
+def test_ldl_of_any_radix(radix, digits):
+    X, X_test, y, y_test = digits
+    options = {"radix": radix, "activation": "tanh", "random_state": 0}
+    model = LDLClassifier((256, 20), max_iter=3, **options).fit(X, y)
+    n_parameters = kernels.ldl_n_parameters(256, radix=radix), kernels.ldl_n_parameters(256, radix=radix), 21 * 10
+    assert [layer.n_parameters for layer in model.network_.layers] == list(n_parameters)
+    assert model.n_parameters_ == sum(n_parameters)
+    start = kernels.ldl_init(256, radix=radix)[0]
+    assert model.layer_weights(0)["weights"].shape == start.shape
+    z = X_test
+    for layer in range(3):
+        matrix, bias = model.to_dense(layer)
+        z = z @ matrix + bias
+        z = np.tanh(z) if layer < 2 else z
+    np.testing.assert_allclose(z, model.network_.scores(X_test), rtol=1e-3, atol=1e-4)
+    assert LDLClassifier((256,), radix=radix, max_iter=20, random_state=0).fit(X, y).score(X_test, y_test) > 0.94
+    parts = LDLClassifier((256, 20), **options)
+    for _ in range(3):
+        parts.partial_fit(X, y, classes=np.arange(10))
+    assert parts.loss_curve_ == model.loss_curve_
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(parts)).predict_proba(X), model.predict_proba(X))
+    other = 8 if radix == 2 else 2
+    with pytest.raises(ValueError, match=rf"radix must stay .*{radix}.*, what the network has, got {other}"):
+        parts.set_params(radix=other).partial_fit(X, y)
+
+
+@unconverged
+@pytest.mark.parametrize("init", ["orthogonal", "hadamard"])
+def test_networks_of_every_radix_start_as_the_same(init, digits):
+    X, _, y, _ = digits
+    options = {"init": init, "learning_rate_init": 1e-30, "max_iter": 1, "random_state": 0}
+    probabilities = [LDLClassifier((128, 64), radix=r, **options).fit(X, y).predict_proba(X) for r in (2, 4, 8, 16, 32)]
+    for others in probabilities[1:]:
+        np.testing.assert_allclose(others, probabilities[0], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("radix", [1, 3, 64, 4.0, "4", None])
+def test_what_is_no_radix(radix, digits):
+    X, _, y, _ = digits
+    for estimator in (LDLClassifier, LDLRegressor, LDLTransformer):
+        with pytest.raises(ValueError, match=f"The 'radix' parameter of {estimator.__name__} must be a.* int among"):
+            estimator((16,), radix=radix).fit(X, y)
+
+
+@unconverged
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_layers_as_arrays_and_as_dense_layers(estimator, digits):
     X, _, y, _ = digits
@@ -288,7 +334,7 @@ def test_widths_in_all_their_forms(sizes, digits):
 @pytest.mark.parametrize("names", [["hadamard", "orthogonal"], np.array(["hadamard", "orthogonal"])])
 def test_a_start_of_its_own_for_every_layer(names, digits):
     X, _, y, _ = digits
-    model = clone(LDLClassifier((64, 64), init=names, max_iter=1, learning_rate_init=1e-30, random_state=0))
+    model = clone(LDLClassifier((64, 64), radix=2, init=names, max_iter=1, learning_rate_init=1e-30, random_state=0))
     assert list(model.get_params()["init"]) == ["hadamard", "orthogonal"]
     first, second = (layer.parameters["weights"] for layer in model.fit(X, y).network_.layers[:2])
     np.testing.assert_allclose(abs(first), np.sqrt(0.5), rtol=1e-6)
@@ -319,7 +365,7 @@ def test_the_starts_of_a_network_stay(digits):
 @unconverged
 def test_options_of_the_layers_reach_them(digits):
     X, _, y, _ = digits
-    normal = LDLClassifier(100, init="normal", input_expansion="pad", max_iter=1).fit(X, y)
+    normal = LDLClassifier(100, radix=2, init="normal", input_expansion="pad", max_iter=1).fit(X, y)
     layer = normal.network_.layers[0]
     assert (layer.expansion, layer.width, layer.n_outputs) == ("pad", 128, 100)
     rotation = layer.parameters["weights"][0].reshape(2, 2, 64)

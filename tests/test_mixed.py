@@ -44,6 +44,7 @@ def test_layers_are_what_was_asked_for(digits):
     [
         (MixedClassifier([("ldl", 60), ("ldl", 40)]), LDLClassifier((60, 40))),
         (MixedRegressor([("ldl", 60, {"init": "normal"})]), LDLRegressor(60, init="normal")),
+        (MixedClassifier([("ldl", 60, {"radix": 4})] * 2), LDLClassifier((60, 60), radix=4)),
         (
             MixedClassifier([("ldl", 60), ("ldl", 40, {"init": "orthogonal"})]),
             LDLClassifier((60, 40), init=["hadamard", "orthogonal"]),
@@ -58,6 +59,17 @@ def test_layers_are_what_was_asked_for(digits):
 def test_layers_of_one_kind_make_the_network_of_that_kind(mixed, uniform, digits):
     curves = [model.set_params(max_iter=3, random_state=0).fit(*digits).loss_curve_ for model in (mixed, uniform)]
     assert curves[0] == curves[1]
+
+
+def test_every_butterfly_has_a_radix_of_its_own(digits):
+    X, y = digits
+    layers = [("ldl", 128, {"radix": radix}) for radix in (2, 4, 16)]
+    model = MixedClassifier(layers, max_iter=2, random_state=0).fit(X, y)
+    assert [layer.radix for layer in model.network_.layers[:-1]] == [2, 4, 16]
+    counts = [kernels.ldl_n_parameters(128, radix=radix) for radix in (2, 4, 16)]
+    assert [layer.n_parameters for layer in model.network_.layers[:-1]] == counts
+    restored = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(restored.predict_proba(X), model.predict_proba(X))
 
 
 def test_dense_layers_alone_learn_as_mlp_does(digits):
@@ -91,6 +103,7 @@ def test_a_grid_of_networks(digits):
         ([("dense", 8, {"init": 4})], "the options of 'dense' are none, got 'init'"),
         ([("rpp", 10, {"bias": "yes"})], r"The 'bias' parameter of hidden_layers\[0\] of MixedRegressor must be"),
         ([("ldl", 8, {"init": ["hadamard"]})], r"The 'init' parameter of hidden_layers\[0\] of Mixed"),
+        ([("ldl", 8, {"radix": 3})], r"The 'radix' parameter of hidden_layers\[0\] of MixedRegressor must be"),
         (8, "The 'hidden_layers' parameter of MixedRegressor must be an array-like"),
     ],
 )

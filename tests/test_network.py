@@ -44,12 +44,13 @@ def layer_of(kind, n_inputs, n_outputs, rng, activation="tanh"):
         return Dense(n_inputs, n_outputs, **common)
     common["activation"] = activation
     if kind.startswith("ldl"):
-        return LDL(n_inputs, n_outputs, expansion=kind.split("-")[1], **common)
+        _, expansion, radix = kind.split("-")
+        return LDL(n_inputs, n_outputs, expansion=expansion, radix=int(radix), **common)
     bias = kind.split("-")[1]
     return RPP(n_inputs, n_outputs, n_permutations=3, seed=5, bias=bias, signs=bias == "shared", **common)
 
 
-KINDS = ["dense", "ldl-repeat", "ldl-pad", "rpp-full", "rpp-shared", "rpp-none"]
+KINDS = ["dense", "ldl-repeat-2", "ldl-pad-2", "ldl-repeat-4", "rpp-full", "rpp-shared", "rpp-none"]
 
 
 # Inputs and outputs of a layer: both cut from the butterfly's width, one of them, none; three permutations of whole
@@ -127,19 +128,20 @@ def test_input_gradient_of_a_layer(kind, sizes):
     np.testing.assert_array_equal(grad_y, copies[1])
 
 
-def test_ldl_layer_repeats_or_pads_its_input_and_cuts_its_output():
+@pytest.mark.parametrize("radix", [2, 4, 32])
+def test_ldl_layer_repeats_or_pads_its_input_and_cuts_its_output(radix):
     rng = np.random.default_rng(3)
     x = rng.normal(size=(2, 3))
     for expansion, wide in (("repeat", np.hstack([x, x, x[:, :2]])), ("pad", np.hstack([x, np.zeros((2, 5))]))):
-        layer = LDL(3, 6, expansion=expansion, rng=rng, dtype=np.float64)
+        layer = LDL(3, 6, radix=radix, expansion=expansion, rng=rng, dtype=np.float64)
         out = np.empty((2, 6))
         layer.forward(x, out, Workspace(fixed=True))
         np.testing.assert_allclose(out, reference.ldl_forward(wide, *layer.parameters.values())[:, :6], rtol=1e-12)
-    assert LDL(1, 1, rng=rng, dtype=np.float64).width == 1
-    assert LDL(1024, 100, rng=rng, dtype=np.float64).width == 1024
+    assert LDL(1, 1, radix=radix, rng=rng, dtype=np.float64).width == 1
+    assert LDL(1024, 100, radix=radix, rng=rng, dtype=np.float64).width == 1024
 
 
-@pytest.mark.parametrize("kind", ["ldl-repeat", "rpp-full"])
+@pytest.mark.parametrize("kind", ["ldl-repeat-2", "ldl-repeat-4", "rpp-full"])
 @pytest.mark.parametrize("activation", ["relu", "identity", "tanh"])
 def test_initial_layers_keep_the_scale_of_activations(kind, activation):
     rng = np.random.default_rng(4)
@@ -155,7 +157,7 @@ def test_initial_layers_keep_the_scale_of_activations(kind, activation):
 
 def test_which_parameters_decay():
     rng = np.random.default_rng(0)
-    network = Network([layer_of("ldl-pad", 4, 6, rng), layer_of("rpp-full", 6, 9, rng)], "relu")
+    network = Network([layer_of("ldl-pad-2", 4, 6, rng), layer_of("rpp-full", 6, 9, rng)], "relu")
     decayed = network.flat[: network.n_decayed]
     for layer in network.layers:
         for name, array in layer.parameters.items():
@@ -399,7 +401,7 @@ def test_an_epoch_is_its_minibatches():
 
 def test_scores_do_not_depend_on_how_rows_are_cut():
     rng = np.random.default_rng(6)
-    network = Network([layer_of("ldl-repeat", 20, 32, rng), Dense(32, 3, rng=rng, dtype=np.float64)], "tanh")
+    network = Network([layer_of("ldl-repeat-2", 20, 32, rng), Dense(32, 3, rng=rng, dtype=np.float64)], "tanh")
     X = rng.normal(size=(2500, 20))
     np.testing.assert_allclose(network.scores(X)[2040:2060], network.scores(X[2040:2060]), rtol=1e-12)
     assert network.scores(X[:0]).shape == (0, 3)

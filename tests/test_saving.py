@@ -24,6 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 MODELS = [
     LDLClassifier((20, 16), max_iter=2, random_state=0),
     LDLClassifier((16,), solver="lbfgs", max_iter=2, random_state=0),
+    LDLClassifier((8, 16), radix=4, max_iter=2, random_state=0),
     LDLRegressor((16,), loss="huber", early_stopping=True, max_iter=2, random_state=0),
     LDLTransformer((16,), max_iter=2, random_state=0),
     RPPClassifier((25,), solver="sgd", learning_rate="adaptive", max_iter=2, random_state=0),
@@ -57,16 +58,24 @@ def test_skops_round_trip(model):
         np.testing.assert_array_equal(restored_inner.network_.flat, inner.network_.flat)
 
 
-def without_signs(model):
-    """A fitted model as it was before there were signs."""
+def before(option, model):
+    """A fitted model as it was before there was an option of its layers."""
     model = copy.deepcopy(model)
-    for layer in model.network_.layers[:-1]:
-        del layer.signs
-    for _, _, options in model._structure[model._layers_parameter][0]:
-        options.pop("signs", None)  # one dict may serve all layers
-    if isinstance(model, RPPClassifier):
-        del model.signs, model._parameters["signs"], model._structure["signs"]
+    fitted = getattr(model, "estimator_", model)
+    for layer in fitted.network_.layers[:-1]:
+        delattr(layer, option)
+    for _, _, options in fitted._structure[fitted._layers_parameter][0]:
+        options.pop(option, None)  # one dict may serve all layers
+    for values in (vars(model), vars(fitted), fitted._parameters, fitted._structure):
+        values.pop(option, None)
     return model
+
+
+def loads_of(model):
+    """The model, from pickle and from skops."""
+    data = skops.io.dumps(model)
+    yield pickle.loads(pickle.dumps(model))
+    yield skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
 
 
 @pytest.mark.parametrize("permutation", ["auto", "stored"])
@@ -82,17 +91,13 @@ def test_models_that_were_saved_before_there_were_signs(kind, permutation):
     else:
         layers = [("rpp", 9, options), ("rpp", 8, options)]
         new = MixedClassifier(layers, max_iter=2, random_state=0)
-    old = without_signs(new.fit(X, y))
+    old = before("signs", new.fit(X, y))
     if kind == "mixed":
         # what its caller had written
         old.hidden_layers = [(name, width, {**given}) for name, width, given in layers]
         for _, _, given in old.hidden_layers:
             del given["signs"]
-    data = skops.io.dumps(old)
-    for loaded in (
-        pickle.loads(pickle.dumps(old)),
-        skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data)),
-    ):
+    for loaded in loads_of(old):
         assert not any(layer.signs for layer in loaded.network_.layers[:-1])
         assert loaded.network_.layers[0].stored.dtype == np.uint16
         np.testing.assert_array_equal(loaded.predict_proba(X), new.predict_proba(X))
@@ -101,3 +106,30 @@ def test_models_that_were_saved_before_there_were_signs(kind, permutation):
         if kind == "rpp":
             assert loaded.get_params()["signs"] is False
             np.testing.assert_array_equal(clone(loaded).fit(X, y).predict_proba(X), new.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        LDLClassifier((20, 16), radix=2, max_iter=2, random_state=0),
+        LDLTransformer((20, 16), radix=2, max_iter=2, random_state=0),
+        MixedClassifier([("ldl", 20, {"radix": 2}), ("ldl", 16, {"radix": 2})], max_iter=2, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_models_that_were_saved_before_there_were_radices(new):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 7)).astype(np.float32), np.arange(60) % 3
+    old = before("radix", new.fit(X, y))
+    if isinstance(new, MixedClassifier):
+        old.hidden_layers = [("ldl", 20), ("ldl", 16)]
+    method = "transform" if hasattr(new, "transform") else "predict_proba"
+    expected, trained = getattr(new, method)(X), copy.deepcopy(getattr(new, "estimator_", new)).partial_fit(X, y)
+    for loaded in loads_of(old):
+        fitted = getattr(loaded, "estimator_", loaded)
+        assert [layer.radix for layer in fitted.network_.layers[:-1]] == [2, 2]
+        np.testing.assert_array_equal(getattr(loaded, method)(X), expected)
+        np.testing.assert_array_equal(fitted.partial_fit(X, y).network_.flat, trained.network_.flat)
+        if not isinstance(new, MixedClassifier):
+            assert loaded.get_params()["radix"] == 2
+            np.testing.assert_array_equal(getattr(clone(loaded).fit(X, y), method)(X), expected)

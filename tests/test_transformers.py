@@ -77,6 +77,14 @@ def test_it_gives_the_last_hidden_layer_of_the_estimator(transformer, digits):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).transform(X), hidden)
 
 
+def test_the_radix_is_that_of_the_network(digits):
+    X, y = digits
+    model = LDLTransformer((40,), radix=4, max_iter=2, random_state=0).fit(X, y)
+    assert model.network_.layers[0].radix == model.estimator_.radix == 4
+    matrix, bias = model.to_dense(0)
+    np.testing.assert_allclose(model.transform(X), np.maximum(X @ matrix + bias, 0), atol=1e-4)
+
+
 @pytest.mark.parametrize("transformer", TRANSFORMERS)
 def test_what_was_learned_helps(transformer, digits):
     X, y = digits

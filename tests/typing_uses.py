@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     model = LDLClassifier((64, 64), solver="adamw", learning_rate="cosine", max_grad_norm=None).fit(X, y)
     LDLClassifier(np.array([64, 64]), class_weight={"a": 1.0}, n_iter_no_change=np.inf)
     LDLClassifier((64, 64), init=["hadamard", "orthogonal"])
-    LDLClassifier((64, 64), init="hadamard")
+    LDLClassifier((64, 64), init="hadamard", radix=4)
     model.set_params(solver="sgd")
     parameters: int = model.n_parameters_
     curve: list[float] = model.partial_fit(X, y, classes=["a", "b"]).loss_curve_
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     LDLClassifier(solver="adm")  # refused
     LDLClassifier(bias="shared")  # refused
     LDLClassifier(init="zeros")  # refused
+    LDLClassifier(radix=3)  # refused
     LDLClassifier((64, 64), init=["hadamard", "zeros"])  # refused
     RPPClassifier(n_permutations=2.5)  # refused
     RPPRegressor(class_weight="balanced")  # refused
@@ -53,9 +54,11 @@ if TYPE_CHECKING:
     weights, scale, shift = kernels.ldl_init(8, init="normal", random_state=0)
     z: NDArray[np.float32] = kernels.ldl_forward(X, weights, scale, shift, out=X)
     gradients = kernels.ldl_backward(z, X, weights, scale)
+    merged: NDArray[np.float64] = kernels.ldl_merge(np.ones((3, 2, 8)), radix=8)
     kernels.ldl_dense(np.ones((1, 2, 2), np.float32), np.ones(2, np.float64))  # refused
     kernels.ldl_forward(X, weights, scale)  # refused
     kernels.ldl_init(8, init="zeros")  # refused
+    kernels.ldl_init(8, radix="4")  # refused
     count: str = kernels.ldl_n_parameters(8)  # refused
     kernels.ldl_dense(np.zeros((1, 2, 2), np.int64), np.ones(2, np.int64))  # refused
     ldlrpp.warmup(dtype=np.float32)  # refused

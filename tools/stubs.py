@@ -17,7 +17,7 @@ from ldlrpp.estimators.parameters import ATTRIBUTES
 
 STUB = Path(ldlrpp.__file__).parent / "estimators" / "__init__.pyi"
 
-#: What docstrings call a type, without shapes; choices, as {'a', 'b'}, speak for themselves.
+#: What docstrings call a type, without shapes; choices, as {'a', 'b'} or {1, 2}, speak for themselves.
 TYPES = {
     "bool": "bool",
     "bool or float": "bool | float",
@@ -177,11 +177,11 @@ def _entries(section):
 
 def _type(documented):
     plain = re.sub(r",? default=.*| of shape \(.*?\)( or \(.*?\))?", "", documented)
-    if plain.startswith("{'"):
-        choices, _, others = plain[1:].partition("}")
-        literal = f"Literal[{choices}]"
-        return f"{literal} | Sequence[{literal}] | NDArray[np.str_]" if others == " or array-like of these" else literal
-    return TYPES[plain]
+    if plain in TYPES or not plain.startswith("{"):
+        return TYPES[plain]
+    choices, _, others = plain[1:].partition("}")
+    literal = f"Literal[{choices}]"
+    return f"{literal} | Sequence[{literal}] | NDArray[np.str_]" if others == " or array-like of these" else literal
 
 
 if __name__ == "__main__":

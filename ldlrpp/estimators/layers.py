@@ -35,6 +35,8 @@ class _UniformLayers:
 
 class LDLLayers(_UniformLayers):
     _kind = "ldl"
+    # of estimators saved before there were others
+    radix = 2
 
     def _described_layers(self):
         layers = super()._described_layers()
@@ -98,7 +100,9 @@ def build(described, n_inputs, *, activation, rng, dtype):
     stored_by_shape, n_kept = {}, 0
     for (m, width), (kind, _, options) in zip(pairwise(widths), described, strict=True):
         if kind == "ldl":
-            yield LDL(m, width, init=options["init"], expansion=options["input_expansion"], **common)
+            yield LDL(
+                m, width, radix=options["radix"], init=options["init"], expansion=options["input_expansion"], **common
+            )
         elif kind == "rpp":
             layer = _rpp(m, width, stored_by_shape, _BUDGET - n_kept, **options, **common)
             n_kept += layer.n_kept

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-from ldlrpp.kernels.ldl_weights import INITS
+from ldlrpp.kernels.ldl_weights import INITS, RADICES
 from ldlrpp.network import SCHEDULES
 
 
@@ -169,6 +169,12 @@ TRANSFORMER = {
 _INIT, _INIT_TYPE = _choice(*INITS)
 
 LDL = {
+    "radix": _of(
+        2, [Options(Integral, set(RADICES))], f"{{{', '.join(map(str, RADICES))}}}",
+        "Number of positions that a stage of a butterfly mixes with each other: a layer of width N has log2 N / log2 "
+        "radix stages, those of radix 4 as many weights in all as those of radix 2, and those above more, see "
+        "`ldlrpp.kernels.ldl_init`.",
+    ),
     "init": _of(
         "hadamard", [_INIT, "array-like"], f"{_INIT_TYPE} or array-like of these",
         "Initial weights, see `ldlrpp.kernels.ldl_init`: a name for all hidden layers, or one for each. 'hadamard' is "

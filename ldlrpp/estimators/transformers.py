@@ -176,6 +176,8 @@ class LDLTransformer(NetworkTransformer):
     """
 
     _classifier, _regressor = LDLClassifier, LDLRegressor
+    # of transformers saved before there were others
+    radix = 2
 
 
 @with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.TRANSFORMER, parameters.NETWORK)

@@ -23,7 +23,8 @@ def ldl_forward(
 
         z[p] = Σ_q w[q, p] · z[p XOR q·h],      q = 0 … r − 1      for every position p
 
-    with h = N / r, N / r², …, 1 in turn, and y = scale · z + bias. r, a power of two up to 32, is the layer's radix.
+    with h = N / r, N / r², …, 1 in turn, and y = scale · z + bias. r, a power of two up to 32, is the layer's radix;
+    where N is no power of it, the first stage is of a smaller one.
 
     Radix 2 is the recursion of the less dense layer as it was first written down, "split into halves, mix them
     elementwise, recurse on both, concatenate", or a butterfly factorisation with decreasing stride followed by a

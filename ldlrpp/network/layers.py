@@ -91,17 +91,32 @@ class Dense(_Layer):
 class LDL(_Layer):
     """A butterfly of width N, the power of two that holds both n_inputs and n_outputs; its output is cut to n_outputs.
 
-    ``expansion`` says how n_inputs become N: 'repeat' takes them again and again from the first, 'pad' adds zeros. No
-    weight decays: the mixes start orthogonal, and shrinking each of log2 N stages shrinks their product
-    exponentially.
+    ``radix`` is the number of positions that a stage mixes. ``expansion`` says how n_inputs become N: 'repeat' takes
+    them again and again from the first, 'pad' adds zeros. No weight decays: the mixes start orthogonal, and shrinking
+    each of the stages shrinks their product exponentially.
     """
 
+    # of layers saved before there were others
+    radix = 2
+
     def __init__(
-        self, n_inputs, n_outputs, *, activation="identity", init="orthogonal", expansion="repeat", rng, dtype
+        self,
+        n_inputs,
+        n_outputs,
+        *,
+        radix=2,
+        activation="identity",
+        init="orthogonal",
+        expansion="repeat",
+        rng,
+        dtype,
     ):
         self.n_inputs, self.n_outputs, self.expansion = n_inputs, n_outputs, expansion
+        self.radix = int(radix)
         self.width = 1 << (max(n_inputs, n_outputs) - 1).bit_length()
-        weights, scale, bias = ldl_init(self.width, init=init, gain=GAINS[activation], random_state=rng, dtype=dtype)
+        weights, scale, bias = ldl_init(
+            self.width, radix=self.radix, init=init, gain=GAINS[activation], random_state=rng, dtype=dtype
+        )
         self.parameters = {"weights": weights, "scale": scale, "bias": bias}
 
     @property
