@@ -10,8 +10,10 @@ from ldlrpp.kernels.ldl_passes import AHEAD, add_to_unit
 from ldlrpp.kernels.vectors import (
     UNIT,
     add,
+    blocks,
     exchange,
     lanes,
+    load_block,
     load_many,
     load_unit,
     maximum,
@@ -77,39 +79,49 @@ def mix4_backward(
         for line in range(first, first + quarter):
             for j in range(inner):
                 i = w + line * w_line + j * n_lanes
+                z_group = z_base + line * z_line + j * z_inner
+                s_group = s_base + line * s_line + j * s_inner
+                # rows are gone through twice: sixteen sums and sixteen weights together would not fit the registers
                 grad_w0 = grad_w1 = grad_w2 = grad_w3 = zeros_many(z, 4)
                 for r in range(rows):
-                    # weights are loaded for every row, as in `pass4_backward`
-                    w0, w1 = load_many(weights, i, w_step, 4), load_many(weights, i + width, w_step, 4)
-                    w2, w3 = load_many(weights, i + 2 * width, w_step, 4), load_many(weights, i + 3 * width, w_step, 4)
-                    inputs = load_many(z, z_base + line * z_line + j * z_inner + r * z_row, z_step, 4)
-                    grad = load_many(src, s_base + line * s_line + j * s_inner + r * s_row, s_step, 4)
+                    inputs = load_many(z, z_group + r * z_row, z_step, 4)
+                    grad = load_many(src, s_group + r * s_row, s_step, 4)
                     # forward: out = w0·z + w1·exchange(z, 1) + w2·exchange(z, 2) + w3·exchange(z, 3)
                     grad_w0 = multiply_add(grad, inputs, grad_w0)
                     grad_w1 = multiply_add(grad, exchange(inputs, 1), grad_w1)
                     grad_w2 = multiply_add(grad, exchange(inputs, 2), grad_w2)
                     grad_w3 = multiply_add(grad, exchange(inputs, 3), grad_w3)
-                    back = multiply_add(exchange(w1, 1), exchange(grad, 1), multiply(w0, grad))
-                    back = multiply_add(exchange(w2, 2), exchange(grad, 2), back)
-                    back = multiply_add(exchange(w3, 3), exchange(grad, 3), back)
-                    store_many(dst, d_base + line * d_line + j * d_inner + r * d_row, d_step, back)
                 _add_to(grads, i, w_step, grad_w0)
                 _add_to(grads, i + width, w_step, grad_w1)
                 _add_to(grads, i + 2 * width, w_step, grad_w2)
                 _add_to(grads, i + 3 * width, w_step, grad_w3)
+                w0, w1 = load_many(weights, i, w_step, 4), exchange(load_many(weights, i + width, w_step, 4), 1)
+                w2 = exchange(load_many(weights, i + 2 * width, w_step, 4), 2)
+                w3 = exchange(load_many(weights, i + 3 * width, w_step, 4), 3)
+                for r in range(rows):
+                    grad = load_many(src, s_group + r * s_row, s_step, 4)
+                    back = multiply_add(w1, exchange(grad, 1), multiply(w0, grad))
+                    back = multiply_add(w3, exchange(grad, 3), multiply_add(w2, exchange(grad, 2), back))
+                    store_many(dst, d_base + line * d_line + j * d_inner + r * d_row, d_step, back)
 
 
 # --- The last two stages, scale and bias -----------------------------------------------------------------------------
-
-
-@helper
-def _mix_unit(w0, w1, w2, w3, z, z1, z2, z3):
-    return multiply_add(w3, z3, multiply_add(w2, z2, multiply_add(w1, z1, multiply(w0, z))))
+# Swapping lanes takes one of the two units that multiply, so the fewer swaps the better. The stage of distance 4 mixes
+# the four blocks of a unit: it is done by loading each block into all four places, and by weights in another order,
+#     out = Σ_j blocks(w0, w1, w2, w3, j) · block j of z
+# and so are the sums for its weights' gradients.
 
 
 @helper
 def _sum(a, x, b, y):
     return multiply_add(b, y, multiply(a, x))
+
+
+@helper
+def _mix_blocks(w0, w1, w2, w3, src, s, s_line):
+    """The stage of distance 4 of the unit at ``s``, by weights in the order of blocks."""
+    z = _sum(w0, load_block(src, s, s_line, 0), w1, load_block(src, s, s_line, 1))
+    return multiply_add(w3, load_block(src, s, s_line, 3), multiply_add(w2, load_block(src, s, s_line, 2), z))
 
 
 @ByAddress
@@ -126,16 +138,17 @@ def finish4(
         i, p = w + line * n_lanes, position + line * n_lanes
         a0, a1 = load_unit(weights, i, n_lanes), load_unit(weights, i + width, n_lanes)
         a2, a3 = load_unit(weights, i + 2 * width, n_lanes), load_unit(weights, i + 3 * width, n_lanes)
+        w0, w1 = blocks(a0, a1, a2, a3, 0), blocks(a0, a1, a2, a3, 1)
+        w2, w3 = blocks(a0, a1, a2, a3, 2), blocks(a0, a1, a2, a3, 3)
         b0, b1 = load_unit(weights, i + 4 * width, n_lanes), load_unit(weights, i + 5 * width, n_lanes)
         b2, b3 = load_unit(weights, i + 6 * width, n_lanes), load_unit(weights, i + 7 * width, n_lanes)
         factor, shift = load_unit(scale, p, n_lanes), load_unit(bias, p, n_lanes)
         for r in range(rows):
-            z = load_unit(src, s_base + line * s_line + r * s_row, s_line)
-            z = _mix_unit(a0, a1, a2, a3, z, swap(z, 4), swap(z, 8), swap(z, 12))
-            z = _mix_unit(b0, b1, b2, b3, z, swap(z, 1), swap(z, 2), swap(z, 3))
+            y = _mix_blocks(w0, w1, w2, w3, src, s_base + line * s_line + r * s_row, s_line)
+            y = multiply_add(b3, swap(y, 3), multiply_add(b2, swap(y, 2), _sum(b0, y, b1, swap(y, 1))))
             d = d_base + line * d_line + r * d_row
             prefetch_for_writing(dst, d + AHEAD * n_lanes)
-            store_many(dst, d, d_line, maximum(multiply_add(factor, z, shift), floor))
+            store_many(dst, d, d_line, maximum(multiply_add(factor, y, shift), floor))
 
 
 @ByAddress
@@ -155,22 +168,23 @@ def finish4_backward(
         i = w + line * n_lanes
         a0, a1 = load_unit(weights, i, n_lanes), load_unit(weights, i + width, n_lanes)
         a2, a3 = load_unit(weights, i + 2 * width, n_lanes), load_unit(weights, i + 3 * width, n_lanes)
+        w0, w1 = blocks(a0, a1, a2, a3, 0), blocks(a0, a1, a2, a3, 1)
+        w2, w3 = blocks(a0, a1, a2, a3, 2), blocks(a0, a1, a2, a3, 3)
         b0, b1 = load_unit(weights, i + 4 * width, n_lanes), load_unit(weights, i + 5 * width, n_lanes)
         b2, b3 = load_unit(weights, i + 6 * width, n_lanes), load_unit(weights, i + 7 * width, n_lanes)
         factor = load_unit(weights, i + 8 * width, n_lanes)
-        # Two swaps do for three: with swap 3 = swap 1 · swap 2, forward
-        #     y = a0·z + a1·swap(z, 1) + a2·swap(z, 2) + a3·swap(z, 3)
-        #       = a0·z + a1·swap(z, 1) + swap(swap(a2, 2)·z + swap(a3, 2)·swap(z, 1), 2)
-        # and backward the two change places; swap(z, 1) and swap(grad, 2) serve the weights' gradients as well.
+        # Backward, two swaps do for three, as swap 3 is swap 1 of swap 2:
+        #     b0·g + swap(b1·g, 1) + swap(b2·g, 2) + swap(b3·g, 3)
+        #       = b0·g + swap(b2, 2)·swap(g, 2) + swap(b1·g + swap(b3, 2)·swap(g, 2), 1)
+        # and swap(g, 2) serves the weights' gradients as well.
         a2, a3 = swap(a2, 8), swap(a3, 8)
         b0, b1 = multiply(factor, b0), multiply(factor, b1)
         b2, b3 = swap(multiply(factor, b2), 2), swap(multiply(factor, b3), 2)
-        grad_a0 = grad_a1 = grad_a2 = grad_a3 = zeros_unit(z)
+        grad_w0 = grad_w1 = grad_w2 = grad_w3 = zeros_unit(z)
         grad_b0 = grad_b1 = grad_b2 = grad_b3 = sum_bias = zeros_unit(z)
         for r in range(rows):
-            z0 = load_unit(z, z_base + line * z_line + r * z_row, z_line)
-            z1 = swap(z0, 4)
-            y0 = add(_sum(a0, z0, a1, z1), swap(_sum(a2, z0, a3, z1), 8))
+            at = z_base + line * z_line + r * z_row
+            y0 = _mix_blocks(w0, w1, w2, w3, z, at, z_line)
             y1 = swap(y0, 1)
             s = s_base + line * s_line + r * s_row
             prefetch(src, s + AHEAD * n_lanes)
@@ -181,9 +195,11 @@ def finish4_backward(
             grad_b0, grad_b1 = multiply_add(grad, y0, grad_b0), multiply_add(grad, y1, grad_b1)
             grad_b2, grad_b3 = multiply_add(other, y0, grad_b2), multiply_add(other, y1, grad_b3)
             grad = add(_sum(b0, grad, b2, other), swap(_sum(b1, grad, b3, other), 1))
+            grad_w0 = multiply_add(grad, load_block(z, at, z_line, 0), grad_w0)
+            grad_w1 = multiply_add(grad, load_block(z, at, z_line, 1), grad_w1)
+            grad_w2 = multiply_add(grad, load_block(z, at, z_line, 2), grad_w2)
+            grad_w3 = multiply_add(grad, load_block(z, at, z_line, 3), grad_w3)
             other = swap(grad, 8)
-            grad_a0, grad_a1 = multiply_add(grad, z0, grad_a0), multiply_add(grad, z1, grad_a1)
-            grad_a2, grad_a3 = multiply_add(other, z0, grad_a2), multiply_add(other, z1, grad_a3)
             grad = add(_sum(a0, grad, a2, other), swap(_sum(a1, grad, a3, other), 4))
             store_many(dst, d_base + line * d_line + r * d_row, d_line, grad)
         grad_b2, grad_b3 = swap(grad_b2, 2), swap(grad_b3, 2)
@@ -191,10 +207,10 @@ def finish4_backward(
         b2, b3 = load_unit(weights, i + 6 * width, n_lanes), load_unit(weights, i + 7 * width, n_lanes)
         of_scale = _sum(b0, grad_b0, b1, grad_b1)
         of_scale = multiply_add(b3, grad_b3, multiply_add(b2, grad_b2, of_scale))
-        add_to_unit(grads, i, grad_a0)
-        add_to_unit(grads, i + width, grad_a1)
-        add_to_unit(grads, i + 2 * width, swap(grad_a2, 8))
-        add_to_unit(grads, i + 3 * width, swap(grad_a3, 8))
+        add_to_unit(grads, i, blocks(grad_w0, grad_w1, grad_w2, grad_w3, 0))
+        add_to_unit(grads, i + width, blocks(grad_w0, grad_w1, grad_w2, grad_w3, 1))
+        add_to_unit(grads, i + 2 * width, blocks(grad_w0, grad_w1, grad_w2, grad_w3, 2))
+        add_to_unit(grads, i + 3 * width, blocks(grad_w0, grad_w1, grad_w2, grad_w3, 3))
         add_to_unit(grads, i + 4 * width, multiply(factor, grad_b0))
         add_to_unit(grads, i + 5 * width, multiply(factor, grad_b1))
         add_to_unit(grads, i + 6 * width, multiply(factor, grad_b2))

@@ -399,3 +399,54 @@ def multiply_add_swaps(typingctx, array, index, step, vectors, sums, n, distance
         return _together(context, sums, totals, builder)
 
     return sums(array, types.intp, types.intp, vectors, sums, n, distance, both), codegen
+
+
+# --- Units as four blocks of four positions --------------------------------------------------------------------------
+
+
+@intrinsic
+def load_block(typingctx, array, index, step, number):
+    """A unit whose four blocks are all equal to one, the literal ``number``, of the unit that `load_unit` would load.
+
+    It is a load and nothing else, where a swap of lanes would take one of the two units that multiply.
+    """
+    if not isinstance(number, types.IntegerLiteral):
+        return None
+    vector = Vector(array.dtype)
+    kind = Vectors(array.dtype, UNIT // vector.lanes)
+
+    def codegen(context, builder, signature, args):
+        pointer, index, step, _ = args
+        line, lane = divmod(4 * number.literal_value, vector.lanes)
+        if line:
+            index = builder.add(index, builder.mul(step, ir.Constant(step.type, line)))
+        index = builder.add(index, ir.Constant(index.type, lane))
+        block_type = ir.VectorType(context.get_value_type(array.dtype), 4)
+        block = _load(context, builder, array, pointer, index, block_type)
+        order = ir.Constant(ir.VectorType(ir.IntType(32), vector.lanes), [i % 4 for i in range(vector.lanes)])
+        return _together(context, kind, [builder.shuffle_vector(block, block, order)] * kind.n, builder)
+
+    return kind(array, types.intp, types.intp, number), codegen
+
+
+@intrinsic
+def blocks(typingctx, a, b, c, d, number):
+    """The unit whose i-th block is that of the ``i XOR number``-th of four units; the number is a literal."""
+    if not isinstance(number, types.IntegerLiteral):
+        return None
+
+    def codegen(context, builder, signature, args):
+        units = [_each(a, arg, builder) for arg in args[:4]]
+        per_vector, result = a.lanes // 4, []
+        for v in range(a.n):
+            sources = [units[v * per_vector + i ^ number.literal_value][v] for i in range(per_vector)]
+            vector = sources[0]
+            for i, source in enumerate(sources[1:], 1):
+                order = [a.lanes + lane if lane // 4 == i else lane for lane in range(a.lanes)]
+                vector = builder.shuffle_vector(
+                    vector, source, ir.Constant(ir.VectorType(ir.IntType(32), a.lanes), order)
+                )
+            result.append(vector)
+        return _together(context, a, result, builder)
+
+    return a(a, b, c, d, number), codegen
