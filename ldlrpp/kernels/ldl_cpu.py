@@ -29,7 +29,6 @@ up to `_BACKWARD_BLOCK` positions there are at most 16 partial sums of the param
 
 import math
 
-import numpy as np
 from numba import get_num_threads, prange
 
 from ldlrpp.kernels import ldl_plain
@@ -39,14 +38,16 @@ from ldlrpp.kernels.ldl_programs import MULTIPLE, programs
 from ldlrpp.kernels.ldl_tiles import (
     block_backward,
     block_forward,
+    conclude_gradients,
     copied_parameters,
     put_gradients,
+    row_of_copies,
     size_of_gradients,
     top_backward,
     top_forward,
 )
 from ldlrpp.kernels.ldl_weights import radix_of
-from ldlrpp.kernels.vectors import UNIT, VECTOR_BYTES, empty, lanes
+from ldlrpp.kernels.vectors import UNIT, VECTOR_BYTES, add, empty, lanes, load, store
 
 # Positions of a row that are done in one piece, and, forward, where there is a chunk of rows for every thread (a tile
 # of 2^16 positions fills an L2 cache of 2 MiB: two halves take 0.8 of the time there).
@@ -80,8 +81,6 @@ _LOG_PARTS = 4
 _PART_ROWS = 64
 # Below this many multiplications a parallel region (some 10 µs) costs more than it saves.
 _SERIAL = 2**17
-# Sums of a task, where partial sums are added up.
-_SUM = 2**13
 
 
 # --- The kernels -----------------------------------------------------------------------------------------------------
@@ -137,6 +136,7 @@ def _backward_part(
     for row in range(first, stop, chunk):
         base = row * width + position
         block_backward(program, grad_y, z, grad_z, base, copies, grads, block, min(chunk, stop - row), width)
+    conclude_gradients(program, grads, weights, scale, position, block, width)
     if put:
         put_gradients(program, grads, grad_weights, grad_scale, grad_bias, position, block, first == 0)
 
@@ -161,25 +161,37 @@ def _backward_blocks(
 
 
 @helper
-def _sum_parts(partial, n_parts, start, stop):
-    """Add the other parts' sums to those of the first, in order."""
+def _put_row(partial, n_parts, row, n_rows, grad_weights, grad_scale, grad_bias):
+    """Add up a row of all parts' sums, in order, and take it to where it belongs."""
+    n_lanes, width = lanes(partial), len(grad_scale)
     size = len(partial) // n_parts
-    for part in range(1, n_parts):
-        for i in range(start, stop):
-            partial[i] += partial[part * size + i]
+    for i in range(0, width, n_lanes):
+        first = row * row_of_copies(width, n_lanes) + i
+        total = load(partial, first)
+        for part in range(1, n_parts):
+            total = add(total, load(partial, part * size + first))
+        if row < n_rows:
+            store(grad_weights, row * width + i, total)
+        elif row == n_rows:
+            store(grad_scale, i, total)
+        else:
+            store(grad_bias, i, total)
 
 
 @njit(parallel=True, cache=True)
-def _sum_many_parts(partial, n_parts):
-    size = len(partial) // n_parts
-    for start in prange((size + _SUM - 1) // _SUM):
-        _sum_parts(partial, n_parts, start * _SUM, min((start + 1) * _SUM, size))
+def _put_many_sums(partial, n_parts, grad_weights, grad_scale, grad_bias):
+    width = len(grad_scale)
+    n_rows = len(grad_weights) // width
+    for row in prange(n_rows + 2):
+        _put_row(partial, n_parts, row, n_rows, grad_weights, grad_scale, grad_bias)
 
 
 @njit(cache=True)
-def _put_sums(program, partial, n_parts, grad_weights, grad_scale, grad_bias):
-    _sum_parts(partial, n_parts, 0, len(partial) // n_parts)
-    put_gradients(program, partial, grad_weights, grad_scale, grad_bias, np.intp(0), len(grad_scale), True)
+def _put_sums(partial, n_parts, grad_weights, grad_scale, grad_bias):
+    width = len(grad_scale)
+    n_rows = len(grad_weights) // width
+    for row in range(n_rows + 2):
+        _put_row(partial, n_parts, row, n_rows, grad_weights, grad_scale, grad_bias)
 
 
 @njit(parallel=True, cache=True)
@@ -279,11 +291,9 @@ def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_b
         n_parts = _n_parts(batch)
         chunk = _even_chunk(-(-batch // n_parts), _chunk(_BACKWARD_ROWS, width), program[0, MULTIPLE])
         partial = _backward_blocks(program, grad_y, src, weights, scale, dst, *grads, 0, batch, chunk, width, n_parts)
-        if len(partial) >= _SERIAL:
-            _sum_many_parts(partial, n_parts)
-            n_parts = 1
-        if len(partial):
-            _put_sums(program, partial, n_parts, *grads)
+        if n_parts > 1:
+            put = _put_many_sums if len(partial) >= _SERIAL else _put_sums
+            put(partial, n_parts, *grads)
         return
     # Tasks own positions and take all rows in order: gradients are summed in place. grad_x holds the result of the top
     # stages until the blocks replace it by their gradient.

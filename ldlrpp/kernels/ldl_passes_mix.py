@@ -11,7 +11,6 @@ units that multiply; a swapped line serves two results where there are two lines
 
 from ldlrpp.kernels.addresses import Array, ByAddress, Place, Size
 from ldlrpp.kernels.compiling import helper
-from ldlrpp.kernels.ldl_passes import add_to_unit
 from ldlrpp.kernels.vectors import (
     UNIT,
     add,
@@ -19,14 +18,19 @@ from ldlrpp.kernels.vectors import (
     lanes,
     load,
     load_many,
+    load_splats,
     load_unit,
     maximum,
     minus_infinity_unit,
     multiply,
     multiply_add,
     multiply_add_swaps,
+    store,
     store_many,
     swaps,
+    transpose,
+    turn,
+    zeros,
     zeros_many,
     zeros_unit,
 )
@@ -218,17 +222,38 @@ def mix_16(
 
 
 @ByAddress
-def mix_16_backward(
+def mix_turned_backward(
     z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
     w_line: Size, distance: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
 ):  # fmt: skip
-    """The transpose of `mix_16` at input ``z``; the weights' gradients are added to ``grads``."""
-    _add_gradients(
-        z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, 16, 1
-    )  # fmt: skip
-    _mix(
-        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 16, 1, 1
-    )  # fmt: skip
+    """The transpose of `mix_8` or `mix_16` at input ``z``, of lines of as many lanes, in the order of `prepare_turned`.
+
+    Numbers in all lanes are loaded, and not swapped.
+    """
+    n_lanes = lanes(z)
+    z_base, z_line, _, _ = z_at
+    s_base, s_line, _, _ = src_at
+    d_base, d_line, _, _ = dst_at
+    one, q_step, all_rows = 1, n_lanes * width, rows * n_lanes
+    for first in range(0, n_lines, members):
+        for i in range(members):
+            for m in range(members):
+                at = w + (first + i) * w_line + (i ^ m) * q_step
+                for j in range(0, n_lanes, 8):
+                    sums = zeros_many(z, 8)
+                    for r in range(0, all_rows, n_lanes):
+                        numbers = load_splats(z, z_base + (first + m) * z_line + r + j, one, 8)
+                        sums = multiply_add(load(src, s_base + (first + i) * s_line + r), numbers, sums)
+                    _add_to(grads, at + j * width, width, sums, 8)
+        for i in range(members):
+            for r in range(0, all_rows, ROWS * n_lanes):
+                back = zeros_many(z, ROWS)
+                for m in range(members):
+                    at = w + (first + m) * w_line + (i ^ m) * q_step
+                    for j in range(n_lanes):
+                        numbers = load_splats(src, s_base + (first + m) * s_line + r + j, n_lanes, ROWS)
+                        back = multiply_add(load(weights, at + j * width), numbers, back)
+                store_many(dst, d_base + (first + i) * d_line + r, n_lanes, back)
 
 
 # --- Scale and bias --------------------------------------------------------------------------------------------------
@@ -253,25 +278,81 @@ def scale_units(
             store_many(dst, d_base + line * d_line + r * d_row, d_line, y)
 
 
+# Backward, the scale is a factor of the last stage's weights, whose result then need not be computed again. Copies of
+# these, ``n`` rows from ``w`` on, are prepared for that, and their gradients taken back, once for many rows.
+
+
 @ByAddress
-def scale_units_backward(
+def take_units(
     z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
     n_lines: Size, rows: Size, width: Size,
 ):  # fmt: skip
-    """The transpose of `scale_units` at input ``z``: `ldl_passes.finish_backward` without stages."""
+    """Copy gradients from ``src`` to ``dst``, and add them up for the bias: the second row of ``grads`` behind w."""
     n_lanes = lanes(z)
-    z_base, z_line, _, z_row = z_at
     s_base, s_line, _, s_row = src_at
     d_base, d_line, _, d_row = dst_at
-    for line in range(0, n_lines, UNIT // n_lanes):
-        i = w + line * n_lanes
-        factor = load_unit(weights, i, n_lanes)
-        grad_factor = grad_shift = zeros_unit(z)
+    for line in range(n_lines):
+        i = w + width + line * n_lanes
+        total = load(grads, i)
         for r in range(rows):
-            grad = load_unit(src, s_base + line * s_line + r * s_row, s_line)
-            grad_shift = add(grad_shift, grad)
-            inputs = load_unit(z, z_base + line * z_line + r * z_row, z_line)
-            grad_factor = multiply_add(grad, inputs, grad_factor)
-            store_many(dst, d_base + line * d_line + r * d_row, d_line, multiply(factor, grad))
-        add_to_unit(grads, i, grad_factor)
-        add_to_unit(grads, i + width, grad_shift)
+            grad = load(src, s_base + line * s_line + r * s_row)
+            total = add(total, grad)
+            store(dst, d_base + line * d_line + r * d_row, grad)
+        store(grads, i, total)
+
+
+@ByAddress
+def prepare(weights: Array, w: Size, n: Size, scale: Array, position: Size, n_lines: Size, width: Size):
+    """Multiply weights by the scale."""
+    n_lanes = lanes(weights)
+    for line in range(0, n_lines * n_lanes, n_lanes):
+        factor = load(scale, position + line)
+        for q in range(w + line, w + line + n * width, width):
+            store(weights, q, multiply(factor, load(weights, q)))
+
+
+@ByAddress
+def prepare_turned(weights: Array, w: Size, n: Size, scale: Array, position: Size, n_lines: Size, width: Size):
+    """Multiply weights by the scale and order them by the lane that they multiply: row i, lane j from lane i to j."""
+    n_lanes = lanes(weights)
+    for line in range(0, n_lines * n_lanes, n_lanes):
+        factor = load(scale, position + line)
+        for q in range(w + line, w + line + n * width, width):
+            store(weights, q, multiply(factor, load(weights, q)))
+        for q in range(w + line, w + line + n * width, n_lanes * width):
+            turn(weights, q, width)
+            transpose(weights, q, width)
+
+
+@helper
+def _conclude(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_width, width, turned):
+    n_lanes = lanes(grads)
+    for line in range(0, n_lines * n_lanes, n_lanes):
+        if turned:
+            for q in range(g + line, g + line + n * g_width, n_lanes * g_width):
+                turn(grads, q, g_width)
+        factor, total = load(scale, position + line), zeros(grads)
+        for q in range(n):
+            at = g + line + q * g_width
+            grad = load(grads, at)
+            total = multiply_add(load(weights, w + line + q * width), grad, total)
+            store(grads, at, multiply(factor, grad))
+        store(grads, g_scale + line, total)
+
+
+@ByAddress
+def conclude(
+    grads: Array, g: Size, n: Size, g_scale: Size, weights: Array, w: Size, scale: Array, position: Size,
+    n_lines: Size, g_width: Size, width: Size,
+):  # fmt: skip
+    """From the gradients of weights times the scale, those of the weights and of the scale, to ``g_scale``."""
+    _conclude(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_width, width, 0)
+
+
+@ByAddress
+def conclude_turned(
+    grads: Array, g: Size, n: Size, g_scale: Size, weights: Array, w: Size, scale: Array, position: Size,
+    n_lines: Size, g_width: Size, width: Size,
+):  # fmt: skip
+    """The same of sums in the order of `mix_turned_backward`."""
+    _conclude(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_width, width, 1)

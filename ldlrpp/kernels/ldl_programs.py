@@ -18,8 +18,9 @@ from ldlrpp.kernels.vectors import UNIT, VECTOR_BYTES
 # Columns of the first row: addresses of the last pass, which has scale and bias, and its transpose, and of `copy` and
 # `put`; the number of rows of weights, the row at which they begin in the layer's, and that at which the last pass
 # finds its own, counted from there; and the number that rows of a tile are a multiple of. Where that is above one,
-# passes take tiles alone, and never write where they read.
-FINISH, FINISH_BACKWARD, COPY, PUT, N_ROWS, FIRST_ROW, FINISH_ROW, MULTIPLE = range(8)
+# passes take tiles alone, and never write where they read; and PREPARE and CONCLUDE are what `ldl_passes_mix` does with
+# the last stage's weights and their gradients.
+FINISH, FINISH_BACKWARD, COPY, PUT, N_ROWS, FIRST_ROW, FINISH_ROW, MULTIPLE, PREPARE, CONCLUDE = range(10)
 # Columns of the others: addresses of the pass and its transpose, its first row of weights, its distance in lines and
 # what `ldl_passes_mix` calls members.
 PASS, BACKWARD, ROW, DISTANCE, MEMBERS = range(5)
@@ -35,9 +36,11 @@ _MIXES = {
     (1, 1): (ldl_passes_mix.mix_lines, ldl_passes_mix.mix_lines_backward),
     (2, 8): (ldl_passes_mix.mix_2x8, ldl_passes_mix.mix_2x8_backward),
     (8, 1): (ldl_passes_mix.mix_8, ldl_passes_mix.mix_8_backward),
-    (16, 1): (ldl_passes_mix.mix_16, ldl_passes_mix.mix_16_backward),
+    (16, 1): (ldl_passes_mix.mix_16, ldl_passes_mix.mix_turned_backward),
 }
-_SCALE = ldl_passes_mix.scale_units, ldl_passes_mix.scale_units_backward
+_SCALE = ldl_passes_mix.scale_units, ldl_passes_mix.take_units
+_LAST = ldl_passes_mix.prepare, ldl_passes_mix.conclude
+_LAST_TURNED = ldl_passes_mix.prepare_turned, ldl_passes_mix.conclude_turned
 
 
 @functools.cache
@@ -50,20 +53,19 @@ def programs(dtype, radix, width, block, backward=False):
     n_top = 0
     while math.prod(radices[n_top:]) > block:
         n_top += 1
-    n_lanes, few = VECTOR_BYTES // dtype.itemsize, radix <= 4
+    n_lanes = VECTOR_BYTES // dtype.itemsize
     top, inner = radices[:n_top], radices[n_top:]
-    if few:
-        finish, steps = _PASSES[radix][2:], _pairs(radix, block // UNIT, UNIT // n_lanes)
-        top_steps = _pairs(radix, width // block, 1)
+    common = {"dtype": dtype, "backward": backward}
+    if radix <= 4:
+        steps, top_steps = _pairs(radix, block // UNIT, UNIT // n_lanes), _pairs(radix, width // block, 1)
+        finish, last, finish_row, multiple = _PASSES[radix][2:], (), sum(inner) - 2 * _UNIT_STAGES, 1
     else:
-        finish, steps = _SCALE, _mixes(inner, n_lanes)
-        top_steps = _mixes(top, 1)
-    n_rows = sum(inner)
-    common = {"finish": finish, "multiple": 1 if few else ROWS, "dtype": dtype, "backward": backward}
-    finish_row = n_rows - 2 * _UNIT_STAGES if few else n_rows
+        steps, top_steps = _mixes(inner, n_lanes), _mixes(top, 1)
+        last = _LAST_TURNED if inner[-1] >= n_lanes else _LAST
+        finish, finish_row, multiple = _SCALE, sum(inner), ROWS
     return (
-        _table(steps, n_rows=n_rows, first_row=sum(top), finish_row=finish_row, **common),
-        _table(top_steps, n_rows=sum(top), first_row=0, finish_row=0, **common),
+        _table(steps, finish, last, sum(inner), sum(top), finish_row, multiple, **common),
+        _table(top_steps, finish, (), sum(top), 0, 0, multiple, **common),
     )
 
 
@@ -85,16 +87,20 @@ def _mixes(radices, n_lanes):
         distance //= radix
         swaps = max(1, min(radix, n_lanes // distance))
         stride = distance if swaps > 1 else 1
-        yield *_MIXES[swaps, stride], row, max(1, distance // n_lanes), radix // swaps
+        forward, backward = _MIXES[swaps, stride]
+        if 1 < swaps == n_lanes:
+            backward = ldl_passes_mix.mix_turned_backward
+        yield forward, backward, row, max(1, distance // n_lanes), radix // swaps
         row += radix
 
 
-def _table(steps, *, finish, n_rows, first_row, finish_row, multiple, dtype, backward):
+def _table(steps, finish, last, n_rows, first_row, finish_row, multiple, *, dtype, backward):
     def addresses(functions):
         return [function.address(dtype) if i % 2 == 0 or backward else 0 for i, function in enumerate(functions)]
 
     copy, put = addresses((ldl_passes.copy, ldl_passes.put))
-    rows = [[*addresses(finish), copy, put, n_rows, first_row, finish_row, multiple]]
+    hooks = [function.address(dtype) for function in last] if last and backward else [0, 0]
+    rows = [[*addresses(finish), copy, put, n_rows, first_row, finish_row, multiple, *hooks]]
     for forward_pass, backward_pass, *numbers in steps:
-        rows.append([*addresses((forward_pass, backward_pass)), *numbers, 0, 0, 0])
+        rows.append([*addresses((forward_pass, backward_pass)), *numbers, *[0] * 5])
     return np.array(rows, np.intp)

@@ -13,6 +13,7 @@ from ldlrpp.kernels.compiling import helper
 from ldlrpp.kernels.ldl_passes import AHEAD, clear
 from ldlrpp.kernels.ldl_programs import (
     BACKWARD,
+    CONCLUDE,
     COPY,
     DISTANCE,
     FINISH,
@@ -23,6 +24,7 @@ from ldlrpp.kernels.ldl_programs import (
     MULTIPLE,
     N_ROWS,
     PASS,
+    PREPARE,
     PUT,
     ROW,
 )
@@ -182,7 +184,24 @@ def copied_parameters(program, weights, scale, position, size, width):
         program[0, COPY], scale, _rows_at(position, 0, n_lanes), copies, _rows_at(n_rows * row, 0, n_lanes), n_lines,
         one, one,
     )  # fmt: skip
+    if program[0, PREPARE]:
+        last = program[len(program) - 1, ROW]
+        call(program[0, PREPARE], copies, last * row, n_rows - last, scale, position, n_lines, row)
     return copies
+
+
+@helper
+def conclude_gradients(program, grads, weights, scale, position, size, width):
+    """What is left to do with the sums of a block's gradients after the last row."""
+    if program[0, CONCLUDE]:
+        n_lanes = lanes(grads)
+        row = row_of_copies(size, n_lanes)
+        n_rows, last = program[0, N_ROWS], program[len(program) - 1, ROW]
+        w = (program[0, FIRST_ROW] + last) * width + position
+        call(
+            program[0, CONCLUDE], grads, last * row, n_rows - last, n_rows * row, weights, w, scale, position,
+            size // n_lanes, row, width,
+        )  # fmt: skip
 
 
 @helper
@@ -217,26 +236,28 @@ def block_backward(program, grad_y, x, dst, base, copies, grads, size, rows, wid
         return
     tile_rows, n_grads = _tile_rows(program, rows), _n_tiles(program)
     direct = n_grads == 1
-    n_tiles = n_passes if direct else n_passes + 1
     t_step = _tile_size(n_lines, 1, tile_rows, n_lanes)
-    tiles, grad_tiles = empty(n_tiles * t_step, x), empty(n_grads * t_step, x)
+    tiles, grad_tiles = empty(n_passes * t_step, x), empty(n_grads * t_step, x)
     grad_at = _tile_at(0, 1, tile_rows, n_lanes)
-    z, z_at, ahead = x, at, AHEAD * n_lanes
+    last_at = _tile_at((n_passes - 1) * t_step, 1, tile_rows, n_lanes)
+    z, z_at, n_mixed, ahead = x, at, n_passes, AHEAD * n_lanes
     if not direct:
-        z, z_at, ahead = tiles, _tile_at(n_passes * t_step, 1, tile_rows, n_lanes), 0
+        # the result of the last pass is not wanted: x takes its place
+        z, z_at, n_mixed, ahead = tiles, last_at, n_passes - 1, 0
         if tile_rows > rows:
             clear(tiles)
             clear(grad_tiles)
         call(program[0, COPY], x, at, z, z_at, n_lines, 1, rows)
-    _mix(program, z, z_at, tiles, t_step, n_tiles, copies, 0, n_lanes, n_passes, n_lines, 1, tile_rows, row, ahead)
-    last_at = _tile_at((n_passes - 1) * t_step, 1, tile_rows, n_lanes)
+    _mix(
+        program, z, z_at, tiles, t_step, n_passes, copies, 0, n_lanes, n_mixed, n_lines, 1, tile_rows, row, ahead
+    )  # fmt: skip
     call(
         program[0, FINISH_BACKWARD], tiles, last_at, grad_y, at, grad_tiles, grad_at, copies, grads, w_finish, n_lines,
         rows, row,
     )  # fmt: skip
     g = _mix_backward(
-        program, z, z_at, tiles, t_step, n_tiles, grad_tiles, n_grads, direct, dst, at, copies, grads, n_lanes, n_lines,
-        1, tile_rows, row,
+        program, z, z_at, tiles, t_step, n_passes, grad_tiles, n_grads, direct, dst, at, copies, grads, n_lanes,
+        n_lines, 1, tile_rows, row,
     )  # fmt: skip
     if not direct:
         call(program[0, COPY], grad_tiles, _tile_at(g * t_step, 1, tile_rows, n_lanes), dst, at, n_lines, 1, rows)

@@ -185,6 +185,25 @@ def load_unit(typingctx, array, index, step):
 
 
 @intrinsic
+def load_splats(typingctx, array, index, step, n):
+    """``n`` vectors, a literal, each of one number in all lanes; the numbers are ``step`` entries apart."""
+    if not isinstance(n, types.IntegerLiteral):
+        return None
+    kind = Vectors(array.dtype, n.literal_value)
+
+    def codegen(context, builder, signature, args):
+        pointer, index, step, _ = args
+        vector_type, vectors = context.get_value_type(Vector(array.dtype)), []
+        for _ in range(kind.n):
+            scalar = builder.load(builder.gep(_data(context, builder, array, pointer), [index]))
+            vectors.append(splat(builder, scalar, vector_type))
+            index = builder.add(index, step)
+        return _together(context, kind, vectors, builder)
+
+    return kind(array, types.intp, types.intp, n), codegen
+
+
+@intrinsic
 def store_many(typingctx, array, index, step, vectors):
     """Store several vectors ``step`` entries apart."""
 
@@ -450,3 +469,50 @@ def blocks(typingctx, a, b, c, d, number):
         return _together(context, a, result, builder)
 
     return a(a, b, c, d, number), codegen
+
+
+# --- As many vectors as a vector has lanes ---------------------------------------------------------------------------
+
+
+def _steps(vectors, shuffle):
+    """Every vector anew from itself and the one that is ``bit`` away by XOR, for every bit of their numbers."""
+    bit = 1
+    while bit < len(vectors):
+        vectors = [shuffle(vectors[i], vectors[i ^ bit], i, bit) for i in range(len(vectors))]
+        bit *= 2
+    return vectors
+
+
+def _square(name):
+    def function(typingctx, array, index, step):
+        kind = Vectors(array.dtype, Vector(array.dtype).lanes)
+
+        def codegen(context, builder, signature, args):
+            pointer, index, step = args
+            vector_type, vectors, indices = context.get_value_type(Vector(array.dtype)), [], []
+            for _ in range(kind.n):
+                vectors.append(_load(context, builder, array, pointer, index, vector_type))
+                indices.append(index)
+                index = builder.add(index, step)
+
+            def shuffle(own, other, i, bit):
+                if name == "turn":
+                    order = [lane + kind.lanes * (lane & bit > 0) for lane in range(kind.lanes)]
+                else:
+                    order = [lane if lane & bit == i & bit else kind.lanes + (lane ^ bit) for lane in range(kind.lanes)]
+                mask = ir.Constant(ir.VectorType(ir.IntType(32), kind.lanes), order)
+                return builder.shuffle_vector(own, other, mask)
+
+            for at, vector in zip(indices, _steps(vectors, shuffle), strict=True):
+                _store(context, builder, array, pointer, at, vector)
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp, types.intp), codegen
+
+    return function
+
+
+#: In place, lane i of the j-th of as many vectors as a vector has lanes, ``step`` apart, becomes
+#: lane i of number ``i XOR j`` (`turn`, its own inverse), or lane j of number i (`transpose`).
+turn = intrinsic(_square("turn"))
+transpose = intrinsic(_square("transpose"))
