@@ -5,15 +5,21 @@ scored on validation samples that are no one's test samples: two fifths of each 
 files' training images all but the first 2,200 of few, all but 8,000 of many (of which 10,000 are scored), and all but
 10,000 of many, which the slower ones are spared. Accuracy or, for diabetes, R²: mean ± standard deviation over the
 seeds.
+
+"radices" are tables of their own: two LDL layers of every width and radix, and dense networks, on the files' largest
+training sets, scikit-learn's data sets and the signals of examples/long_signals.py, with parameters and the median of
+seconds. What takes more than 10 s is fitted twice.
 """
 
 import argparse
 import itertools
+import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 from accuracy import LDL_WIDTHS, RPP_WIDTHS, TABLES, images
+from from_examples import n_parameters, signals
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -30,6 +36,7 @@ from ldlrpp import (
 )
 from ldlrpp.network import LDL
 
+RADICES = 2, 4, 8, 16, 32
 DENSE = (("dense", 256), ("dense", 256))
 
 
@@ -125,8 +132,15 @@ def splits(files):
             yield f"{name}, {n:,}", (X[train], y[train], X[val], y[val], epochs)
 
 
-def score(kinds, parameters, data, seeds):
-    """Scores of the validation samples, one for every seed."""
+def long_signals():
+    """As `splits`: two kinds of signals, and one of longer ones."""
+    for kind, n_samples in (("tones", 1024), ("echoes", 1024), ("echoes", 4096)):
+        X, y = signals(kind, 8000, n_samples)
+        yield f"{kind} of {n_samples:,} samples", (X[:6000], y[:6000], X[6000:], y[6000:], 15)
+
+
+def fits(kinds, parameters, data, seeds):
+    """Model, score of the validation samples and seconds, seed by seed."""
     X_train, y_train, X_val, y_val, epochs = data
     kind = kinds[np.issubdtype(y_train.dtype, np.floating)]
     options = {"n_iter_no_change": epochs, **parameters, "max_iter": epochs}
@@ -134,19 +148,57 @@ def score(kinds, parameters, data, seeds):
         options["batch_size"] = min(options["batch_size"], len(X_train))
     if kind is kinds[1]:
         options.pop("label_smoothing", None)
-    return [kind(**options, random_state=seed).fit(X_train, y_train).score(X_val, y_val) for seed in range(seeds)]
+    for seed in range(seeds):
+        model, start = kind(**options, random_state=seed), time.perf_counter()
+        model.fit(X_train, y_train)
+        seconds = time.perf_counter() - start
+        yield model, model.score(X_val, y_val), seconds
+
+
+def radices(data, seeds):
+    """Print the tables of radices."""
+    for name, values in data.items():
+        n_inputs = values[0].shape[1]
+        print(f"\n| {name} | {' | '.join(f'radix {radix}' for radix in RADICES)} |\n|---|{'---|' * len(RADICES)}")
+        for width in (256, 512, 1024, 2048, 4096):
+            if 4 * width < n_inputs:
+                continue
+            print(f"| LDL ({width}, {width})", end="", flush=True)
+            for radix in RADICES:
+                parameters = {"hidden_layer_sizes": (width, width), "radix": radix}
+                print(f" | {_cell(LDL_NETWORK[0], parameters, values, seeds)}", end="", flush=True)
+            print(" |")
+        print("\n| dense | accuracy, seconds, parameters |\n|---|---|")
+        for width in (32, 64, 128, 256, 512):
+            parameters = {"hidden_layers": [("dense", width)] * 2}
+            print(f"| ({width}, {width}) | {_cell(DENSE_NETWORK[0], parameters, values, seeds)} |", flush=True)
+
+
+def _cell(kinds, parameters, data, seeds):
+    results = []
+    for model, score, seconds in fits(kinds, parameters, data, seeds):
+        results.append((score, seconds, n_parameters(model)))
+        if len(results) == 2 and seconds > 10:
+            break
+    scores, times, (size, *_) = zip(*results, strict=True)
+    return f"{np.mean(scores):.4f} ± {np.std(scores):.4f}, {np.median(times):.2f} s, {size:,}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="*", default=[])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", choices=list(COMPARED), default=list(COMPARED))
+    titles = [*COMPARED, "radices"]
+    parser.add_argument("--only", nargs="*", choices=titles, default=titles)
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted, not waited out
     warmup(np.float32)
     data = dict(splits(options.data))
     for title in options.only:
+        if title == "radices":
+            largest = {name.partition(",")[0]: (name, values) for name, values in data.items()}
+            radices({**dict(largest.values()), **dict(long_signals())}, options.seeds)
+            continue
         kinds, common, variants, most = COMPARED[title]
         scored = {name: values for name, values in data.items() if len(values[0]) <= most}
         print(f"\n| {title} | {' | '.join(scored)} |\n|---|{'---|' * len(scored)}", flush=True)
@@ -154,7 +206,7 @@ def main():
             LDL.decayed = ("weights",) if "butterflies" in label else ()
             print(f"| {label}", end="", flush=True)
             for values in scored.values():
-                scores = score(kinds, {**common, **parameters}, values, options.seeds)
+                scores = [score for _, score, _ in fits(kinds, {**common, **parameters}, values, options.seeds)]
                 print(f" | {np.mean(scores):.4f} ± {np.std(scores):.4f}", end="", flush=True)
             print(" |", flush=True)
 

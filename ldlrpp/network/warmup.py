@@ -1,6 +1,5 @@
 """Compilation ahead of the first use."""
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,12 +41,14 @@ def warmup(dtypes: DTypeLike | Sequence[DTypeLike] = (np.float32, np.float64)) -
     if any(dtype not in (np.float32, np.float64) for dtype in dtypes):
         raise ValueError(f"dtypes must be float32 or float64, got {', '.join(map(str, dtypes))}")
     rng = np.random.default_rng(0)
-    # a butterfly narrower than a vector, a small one, one whose gradients have many partial sums, and one in pieces
-    widths = [2, 32, 2**11, 2**13]
+    # widths and radices of butterflies: one narrower than a vector, small ones, one whose gradients have many partial
+    # sums, and one in pieces; together they have all passes
+    layers = [(2, 2), (32, 2), (256, 16), (512, 8), (2**11, 4), (2**13, 2)]
+    widths = [1, *(width for width, _ in layers)]
     with kernel_threads():
         for dtype in dtypes:
             common = {"rng": rng, "dtype": dtype}
-            hidden = [LDL(n, width, **common) for n, width in itertools.pairwise([1, *widths])]
+            hidden = [LDL(n, width, radix=radix, **common) for n, (width, radix) in zip(widths, layers, strict=False)]
             hidden.append(RPP(widths[-1], 8, n_permutations=2, seed=0, budget=2**20, **common))
             network = Network([*hidden, Dense(8, 1, **common)], "relu")
             rows = Data(np.zeros((192, 1), dtype), np.zeros((192, 1), dtype))
