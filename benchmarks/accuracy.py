@@ -85,6 +85,7 @@ def models(n_inputs, n_outputs, regression, epochs, seed):
         "LDL 1024": ldl(**options),
         "LDL (1024, 1024)": ldl(LDL_WIDTHS, **options),
         "LDL (1024, 1024), cosine": ldl(LDL_WIDTHS, learning_rate="cosine", **common),
+        **{f"LDL (1024, 1024), radix {radix}": ldl(LDL_WIDTHS, radix=radix, **options) for radix in (2, 8, 16, 32)},
         "LDL (4096, 4096)": ldl((4096, 4096), **options),
         "RPP (1000, 1000), k = 10": rpp(RPP_WIDTHS, **options),
         "RPP (1000, 1000), k = 100": rpp(RPP_WIDTHS, n_permutations=100, **options),

@@ -129,8 +129,8 @@ class Signed(Rebuilt):
 def ldl(*prototypes, **options):
     """LDL estimators with prototypes; options that no estimator has are the prototypes'."""
     own = {name: value for name, value in options.items() if any(hasattr(p, name) for p in prototypes)}
-    # the start that there was when these were compared
-    parameters = {"hidden_layer_sizes": LDL_WIDTHS, "init": "orthogonal"}
+    # the radix and the start for which these are compared
+    parameters = {"hidden_layer_sizes": LDL_WIDTHS, "radix": 2, "init": "orthogonal"}
     parameters.update({name: value for name, value in options.items() if name not in own})
 
     def make(regression, epochs, seed):

@@ -1,61 +1,61 @@
 """Time LDL's passes against the arithmetic that they cannot do without: python benchmarks/ldl_passes.py
 
-One thread, float32, on tiles that stay in the L1 cache (16 lines of 8 rows) and in the L2 cache (64 of 16). A line and
-stage is one vector of 64 bytes taken through one stage: two multiplications or multiply-adds forward, four
-backward and, where a pass of two stages computes what lay between them again, one more. The arithmetic is timed in the
-same run, as independent multiply-adds in registers. Arrays begin on a boundary of 64 bytes, or 16 bytes behind one.
+One thread, float32, on tiles that stay in the L1 cache (16 lines of 8 rows) and in the L2 cache (64 of 16). The
+arithmetic is multiply-adds, or multiplications or additions, of vectors of 64 bytes, and is timed in the same run,
+independent and in registers. A line and stage of radix r takes r of them forward and 2·r backward, and more where
+passes compute again what lay between two stages, and for scale and bias. Arrays begin on a boundary of 64 bytes, or 16
+bytes behind one.
 """
 
 import numba
 import numpy as np
 from common import best, multiply_adds
 
+from ldlrpp.kernels import ldl_passes as two
+from ldlrpp.kernels import ldl_passes4 as four
+from ldlrpp.kernels import ldl_passes_mix as more
 from ldlrpp.kernels.addresses import call
-from ldlrpp.kernels.ldl_passes import (
-    FINISH,
-    FINISH_BACKWARD,
-    PASS2,
-    PASS2_BACKWARD,
-    PASS4,
-    PASS4_BACKWARD,
-    backward_passes,
-)
 from ldlrpp.kernels.vectors import lanes
 
 
 @numba.njit
-def run(passes, name, times, n_lines, rows, z, grad, weights, grads, at):
-    width = n_lines * lanes(z)
+def run(address, kind, times, n_lines, rows, z, grad, out, weights, grads, at, members):
     n_lanes = lanes(z)
+    # a line of padding, as in copied parameters
+    width = (n_lines + 1) * n_lanes
+    distance = max(1, n_lines // members)
     for _ in range(times):
-        if name == 0:
-            call(passes[PASS4], z, at, grad, at, weights, 0, n_lanes, n_lines // 4, n_lines, 1, rows, width, 0)
-        elif name == 1:
-            call(passes[PASS2], z, at, grad, at, weights, 0, n_lanes, n_lines // 2, n_lines, 1, rows, width, 0)
-        elif name == 2:
-            call(passes[FINISH], z, at, grad, at, weights, 0, weights, weights, 0, n_lines, rows, width, 0)
-        elif name == 3:
+        if kind == 0:
+            call(address, z, at, out, at, weights, 0, n_lanes, distance, n_lines, 1, rows, width, 0, members)
+        elif kind == 1:
             call(
-                passes[PASS4_BACKWARD], z, at, grad, at, grad, at, weights, grads, 0, n_lanes, n_lines // 4, n_lines, 1,
-                rows, width,
+                address, z, at, grad, at, out, at, weights, grads, 0, n_lanes, distance, n_lines, 1, rows, width,
+                members,
             )  # fmt: skip
-        elif name == 4:
-            call(
-                passes[PASS2_BACKWARD], z, at, grad, at, grad, at, weights, grads, 0, n_lanes, n_lines // 2, n_lines, 1,
-                rows, width,
-            )  # fmt: skip
+        elif kind == 2:
+            call(address, z, at, out, at, weights, 0, weights, weights, 0, n_lines, rows, width, 0)
         else:
-            call(passes[FINISH_BACKWARD], z, at, grad, at, grad, at, weights, grads, 0, n_lines, rows, width)
+            call(address, z, at, grad, at, out, at, weights, grads, 0, n_lines, rows, width)
 
 
-#: Name, stages, vector operations of a line and stage.
+#: Pass, which of the calls above it takes, the lines that it mixes, its multiply-adds a line.
 PASSES = (
-    ("pass4", 2, 2),
-    ("pass2", 1, 2),
-    ("finish", 4, 2.25),
-    ("pass4_backward", 2, 5),
-    ("pass2_backward", 1, 4),
-    ("finish_backward", 4, 6.75),
+    (two.pass2, 0, 2, 2),
+    (two.pass4, 0, 4, 4),
+    (four.mix4, 0, 4, 4),
+    (two.finish, 2, 1, 9),
+    (four.finish4, 2, 1, 9),
+    (two.pass2_backward, 1, 2, 4),
+    (two.pass4_backward, 1, 4, 10),
+    (four.mix4_backward, 1, 4, 8),
+    (two.finish_backward, 3, 1, 23),
+    (four.finish4_backward, 3, 1, 21),
+    *((more.mix_lines, 0, radix, radix) for radix in (8, 16)),
+    (more.mix_8, 0, 1, 8),
+    *((more.mix_16, 0, radix // 16, radix) for radix in (16, 32)),
+    *((more.mix_lines_backward, 1, radix, 2 * radix) for radix in (8, 16)),
+    (more.mix_8_backward, 1, 1, 16),
+    *((more.mix_turned_backward, 1, radix // 16, 2 * radix) for radix in (16, 32)),
 )
 
 
@@ -68,25 +68,32 @@ def aligned(size, offset=0):
 
 def main():
     rng = np.random.default_rng(0)
-    passes = backward_passes(np.dtype(np.float32))
     operation = best(lambda: multiply_adds(np.full(16, 0.5, np.float32), 100_000), 30) / 1_200_000
     print(f"A multiply-add of a vector: {1e9 * operation:.3f} ns\n")
-    print(f"{'':16}{'lines × rows':>14}{'ns / line and stage':>21}{'/ arithmetic':>14}{'/ arithmetic, unaligned':>25}")
+    print(
+        f"{'pass, operations a line':26}{'lines × rows':>14}{'ns / line':>11}"
+        f"{'/ arithmetic':>14}{'/ arithmetic, unaligned':>25}"
+    )
     for n_lines, rows in ((16, 8), (64, 16)):
         # [line][row][lane] with a line of padding after every line
         at = 0, (rows + 1) * 16, 0, 16
-        for k, (name, n_stages, operations) in enumerate(PASSES):
+        for function, kind, members, operations in PASSES:
             units = []
             for offset in (0, 16):
-                z, grad = (aligned(n_lines * (rows + 1) * 16, offset) for _ in range(2))
-                z[:] = rng.standard_normal(len(z), dtype=np.float32)
-                weights, grads = (aligned(10 * n_lines * 16, offset) for _ in range(2))
-                weights[: n_lines * 16] = 1
-                times = 2**19 // (n_lines * rows * n_stages)
-                seconds = best(lambda: run(passes, k, times, n_lines, rows, z, grad, weights, grads, at), 30)  # noqa: B023
-                units.append(seconds / (times * n_lines * rows * n_stages))
+                z, grad, out = (aligned(n_lines * (rows + 1) * 16, offset) for _ in range(3))
+                z[:], grad[:] = rng.standard_normal((2, len(z)), dtype=np.float32)
+                weights, grads = (aligned(33 * (n_lines + 1) * 16, offset) for _ in range(2))
+                weights[:] = 0.5
+                times = 2**19 // (n_lines * rows * operations)
+                address = function.address(z.dtype)
+                seconds = best(
+                    lambda: run(address, kind, times, n_lines, rows, z, grad, out, weights, grads, at, members),  # noqa: B023
+                    30,
+                )
+                units.append(seconds / (times * n_lines * rows))
+            name = f"{function.function.__name__}, {operations}"
             print(
-                f"{name:16}{n_lines:>8} × {rows:<3}{1e9 * units[0]:>21.3f}{units[0] / operation / operations:>14.2f}"
+                f"{name:26}{n_lines:>8} × {rows:<3}{1e9 * units[0]:>11.3f}{units[0] / operation / operations:>14.2f}"
                 f"{units[1] / operation / operations:>25.2f}"
             )
 

@@ -22,7 +22,7 @@ CASES += [
     (radix, width, batch)
     for radix in RADICES[1:]
     for width in WIDTHS
-    for batch in ([1, 17, 67] if radix == 4 or width < 1024 else [17])
+    for batch in ([0, 1, 17, 67] if radix == 4 or width < 1024 else [17])
     if width >= radix
 ]
 # gradients in several partial sums
@@ -101,13 +101,35 @@ def test_the_plain_loops_agree_with_the_reference(radix, width, dtype, threads):
     [
         *[(2, 2**14, 70), (2, 2**16, 20), (2, 2**18, 1), pytest.param(2, 2**20, 2, marks=pytest.mark.slow)],
         *[(4, 2**14, 70), (4, 2**15, 3), (4, 2**16, 5), (4, 2**17, 2), (4, 2**18, 1)],
-        *[(8, 2**14, 5), (8, 2**16, 2), (16, 2**14, 5), (16, 2**16, 2), (32, 2**14, 5), (32, 2**16, 1)],
+        *[(8, 2**14, 70), (8, 2**16, 2), (16, 2**14, 5), (16, 2**16, 2), (32, 2**13, 140), (32, 2**16, 1)],
     ],
 )
-def test_wide_rows(radix, width, batch):
-    x, grad_y, weights, scale, bias = layer(width, batch, np.float32, radix=radix)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_wide_rows(radix, width, batch, dtype):
+    if dtype == np.float64:
+        width, batch = min(width, 2**14), min(batch, 5)
+    x, grad_y, weights, scale, bias = layer(width, batch, dtype, radix=radix)
     check_forward(x, weights, scale, bias, kernels.ldl_forward(x, weights, scale, bias))
     check_backward(grad_y, x, weights, scale, kernels.ldl_backward(grad_y, x, weights, scale))
+
+
+@pytest.mark.parametrize("radix", RADICES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [(16, 2**12, 2**19), (16, 2**10, 2**17)], ids=["forward", "backward"])
+def test_how_wide_rows_are_cut(rows, dtype, radix):
+    bits, itemsize = radix.bit_length() - 1, np.dtype(dtype).itemsize
+    n_lanes = 64 // itemsize
+    for log in range(12, 27):
+        chunk, block, lines = ldl_cpu._plan(2**log, itemsize, radix, *rows)
+        # whole lines and stages, and fewer than all
+        assert block % n_lanes == 0
+        assert block <= 2 ** (log - 1)
+        assert (block.bit_length() - 1) % bits == 0
+        assert block // n_lanes % lines == 0
+        assert chunk % (8 if radix > 4 else 1) == 0
+        # numbers in a tile of a block, and of the top stages
+        assert chunk * block <= 2**20
+        assert chunk * lines * n_lanes * 2**log // block <= 2**20
 
 
 @settings(max_examples=100, deadline=None)
@@ -173,7 +195,7 @@ def test_gradients_are_central_differences(radix, width):
     [
         *[(2, 4, 1500), (2, 128, 1500), (2, 2048, 100), (2, 8192, 70)],
         *[(4, 4, 1500), (4, 128, 1500), (4, 2048, 100), (4, 8192, 70)],
-        *[(8, 512, 200), (16, 256, 200), (32, 64, 200), (8, 8192, 64), (16, 2048, 64), (32, 4096, 64)],
+        *[(8, 512, 200), (16, 256, 200), (32, 64, 200), (8, 8192, 64), (16, 8192, 64), (32, 8192, 64)],
     ],
 )
 def test_results_do_not_depend_on_threads_or_batch(radix, width, batch, dtype, set_threads):

@@ -63,7 +63,7 @@ def before(option, model):
     model = copy.deepcopy(model)
     fitted = getattr(model, "estimator_", model)
     for layer in fitted.network_.layers[:-1]:
-        delattr(layer, option)
+        vars(layer).pop(option, None)
     for _, _, options in fitted._structure[fitted._layers_parameter][0]:
         options.pop(option, None)  # one dict may serve all layers
     for values in (vars(model), vars(fitted), fitted._parameters, fitted._structure):
@@ -132,4 +132,7 @@ def test_models_that_were_saved_before_there_were_radices(new):
         np.testing.assert_array_equal(fitted.partial_fit(X, y).network_.flat, trained.network_.flat)
         if not isinstance(new, MixedClassifier):
             assert loaded.get_params()["radix"] == 2
+            with pytest.raises(ValueError, match="what the network has"):
+                fitted.set_params(radix=4).partial_fit(X, y)
+            fitted.set_params(radix=2)
             np.testing.assert_array_equal(getattr(clone(loaded).fit(X, y), method)(X), expected)

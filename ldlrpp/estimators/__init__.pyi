@@ -72,7 +72,7 @@ class LDLClassifier(_NetworkClassifier):
         self,
         hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer] = (1024,),
         *,
-        radix: Literal[2, 4, 8, 16, 32] = 2,
+        radix: Literal[2, 4, 8, 16, 32] = 4,
         init: Literal["orthogonal", "normal", "hadamard"]
         | Sequence[Literal["orthogonal", "normal", "hadamard"]]
         | NDArray[np.str_] = "hadamard",
@@ -118,7 +118,7 @@ class LDLRegressor(_NetworkRegressor):
         self,
         hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer] = (1024,),
         *,
-        radix: Literal[2, 4, 8, 16, 32] = 2,
+        radix: Literal[2, 4, 8, 16, 32] = 4,
         init: Literal["orthogonal", "normal", "hadamard"]
         | Sequence[Literal["orthogonal", "normal", "hadamard"]]
         | NDArray[np.str_] = "hadamard",
@@ -171,7 +171,7 @@ class LDLTransformer(_NetworkTransformer):
         self,
         hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer] = (1024,),
         *,
-        radix: Literal[2, 4, 8, 16, 32] = 2,
+        radix: Literal[2, 4, 8, 16, 32] = 4,
         init: Literal["orthogonal", "normal", "hadamard"]
         | Sequence[Literal["orthogonal", "normal", "hadamard"]]
         | NDArray[np.str_] = "hadamard",

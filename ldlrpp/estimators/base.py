@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import operator
 import sys
 import warnings
 from abc import ABC, abstractmethod
@@ -212,8 +211,9 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         structure[self._layers_parameter] = described, copy.deepcopy(getattr(self, self._layers_parameter))
         if not reset:
             for name, (value, shown) in self._structure.items():
-                same = same_layers if name == self._layers_parameter else operator.eq
-                if not same(value, structure[name][0]):
+                asked = structure[name][0]
+                is_layers = name == self._layers_parameter
+                if not (same_layers(value, asked, self._older) if is_layers else value == asked):
                     raise ValueError(f"{name} must stay {shown!r}, what the network has, got {structure[name][1]!r}")
         X, y, sample_weight = self._samples(X, y, sample_weight, reset)
         targets = self._targets(y, reset, classes)

@@ -22,6 +22,8 @@ class _UniformLayers:
     """Hidden layers of one kind; widths and options are parameters of the estimator."""
 
     _layers_parameter = "hidden_layer_sizes"
+    # options of layers saved before there was a choice
+    _older = {}  # noqa: RUF012
 
     def _described_layers(self):
         sizes = self.hidden_layer_sizes
@@ -37,6 +39,7 @@ class LDLLayers(_UniformLayers):
     _kind = "ldl"
     # of estimators saved before there were others
     radix = 2
+    _older = {"radix": 2}  # noqa: RUF012
 
     def _described_layers(self):
         layers = super()._described_layers()
@@ -55,12 +58,15 @@ class RPPLayers(Seeds, _UniformLayers):
     _kind = "rpp"
     # of estimators saved before there were any
     signs = False
+    _older = {"signs": False}  # noqa: RUF012
 
 
 class MixedLayers(Seeds):
     """Hidden layers of several kinds, each described by itself."""
 
     _layers_parameter = "hidden_layers"
+    # of layers saved before there was a choice, whose description says nothing of it, none is compared
+    _older = {}  # noqa: RUF012
 
     def _described_layers(self):
         return [self._described_layer(i, layer) for i, layer in enumerate(self.hidden_layers)]
@@ -86,10 +92,11 @@ class MixedLayers(Seeds):
         return kind, int(width), {**defaults, **options}
 
 
-def same_layers(kept, described):
-    """Whether layers are those that a network has; options that are newer than the saved network are not compared."""
+def same_layers(kept, described, older):
+    """Whether layers are those that a network has; options that neither it nor ``older`` knows are not compared."""
     return len(kept) == len(described) and all(
-        one[:2] == other[:2] and one[2].items() <= other[2].items() for one, other in zip(kept, described, strict=True)
+        one[:2] == other[:2] and {**older, **one[2]}.items() <= other[2].items()
+        for one, other in zip(kept, described, strict=True)
     )
 
 

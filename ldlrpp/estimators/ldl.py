@@ -10,8 +10,8 @@ from ldlrpp.estimators.tasks import NetworkClassifier, NetworkRegressor
 class LDLClassifier(LDLLayers, NetworkClassifier):
     """Neural network classifier with less dense layers.
 
-    A hidden layer of width N is a learned butterfly of log2 N stages: 2·N·log2 N weights instead of N², in time O(N
-    log N), and every output still depends on every input. The output layer is dense.
+    A hidden layer of width N is a learned butterfly: 2·N·log2 N weights instead of N², in time O(N log N), and every
+    output still depends on every input. The output layer is dense.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class LDLClassifier(LDLLayers, NetworkClassifier):
 class LDLRegressor(LDLLayers, NetworkRegressor):
     """Neural network regressor with less dense layers.
 
-    A hidden layer of width N is a learned butterfly of log2 N stages: 2·N·log2 N weights instead of N², in time O(N
-    log N), and every output still depends on every input. The output layer is dense.
+    A hidden layer of width N is a learned butterfly: 2·N·log2 N weights instead of N², in time O(N log N), and every
+    output still depends on every input. The output layer is dense.
 
     Parameters
     ----------

@@ -1,17 +1,17 @@
 """LDL on the CPU: a butterfly in vector code.
 
 Arrays are ``(batch, N)`` in C order. A row is a sequence of *lines*, vectors of neighbouring positions (16 float32 or
-8 float64: a cache line). A stage of distance h mixes position p with p XOR h by weights of its own for every
-position, so
+8 float64: a cache line). A stage of distance h mixes position p with those that are multiples of h from it by XOR, by
+weights of its own for every position, so
 
 - for h of a line or more, lines are mixed with whole lines, by weights that are lines themselves: nothing is
   broadcast, transposed or shuffled;
-- for smaller h, the last log2(16) stages, a line is mixed with itself, its lanes swapped: one shuffle a stage, all of
-  them in registers.
+- for smaller h, in the last stages, a line is mixed with itself, its lanes swapped in registers.
 
-Two line stages are done at a time (radix 4): four lines are read, mixed twice and written, with sixteen lines of
-weights that are read once for all rows of a chunk of the batch. Weight gradients add up over the rows of the chunk in
-sixteen registers, lane by lane: no sum across lanes is ever taken.
+A pass takes a few lines at a time: four for two stages of radix 2 or one of radix 4, with sixteen lines of weights
+that are read once for all rows of a chunk of the batch; two for one of a larger radix, which is a small matrix product
+(`ldl_passes`, `ldl_passes4`, `ldl_passes_mix`). Weight gradients add up over the rows of the chunk in registers, lane
+by lane: no sum across lanes is ever taken. Which passes a layer takes is in a table, its program (`ldl_programs`).
 
 The rows of a chunk are worked on in a tile ``[line][row][lane]`` that stays in the L2 cache: rows themselves lie
 powers of two apart and would share few sets of the cache (without the tile, N = 1024 ran at 146 GFLOP/s in chunks of
@@ -24,7 +24,8 @@ How the work is cut depends on the shapes alone where sums are involved, and par
 result does not depend on the batch it came in, nor any result on the number of threads, to the last bit. Beyond
 inputs and outputs a thread has a tile of 2 MiB at most (float32; float64 twice as much). In `backward` it has a tile
 for every pass and copies of a block's parameters and their gradients, 3 MiB up to N = 2^16 and 7 MiB at N = 2^22; and
-up to `_BACKWARD_BLOCK` positions there are at most 16 partial sums of the parameters' gradients (3 MiB in all).
+up to `_BACKWARD_BLOCK` positions there are at most 16 partial sums of the parameters' gradients (3 MiB in all). That
+is for radices 2 and 4; above, tiles are two, and copies and sums larger as there are more weights.
 """
 
 import math
@@ -34,17 +35,17 @@ from numba import get_num_threads, prange
 from ldlrpp.kernels import ldl_plain
 from ldlrpp.kernels.compiling import helper, njit
 from ldlrpp.kernels.ldl_passes import clear
-from ldlrpp.kernels.ldl_programs import MULTIPLE, programs
+from ldlrpp.kernels.ldl_programs import programs, tile_multiple
 from ldlrpp.kernels.ldl_tiles import (
     block_backward,
     block_forward,
-    conclude_gradients,
     copied_parameters,
     put_gradients,
     row_of_copies,
     size_of_gradients,
     top_backward,
     top_forward,
+    unfold_scale,
 )
 from ldlrpp.kernels.ldl_weights import radix_of
 from ldlrpp.kernels.vectors import UNIT, VECTOR_BYTES, add, empty, lanes, load, store
@@ -84,14 +85,14 @@ _SERIAL = 2**17
 
 
 # --- The kernels -----------------------------------------------------------------------------------------------------
-# Each works on rows ``first … first + batch − 1``, and is compiled when it is first wanted. Arrays are flat; ``passes``
-# are the addresses of `forward_passes` or `backward_passes`.
+# Each works on rows ``first … first + batch − 1``, and is compiled when it is first wanted. Arrays are flat; programs
+# are those of `ldl_programs`.
 
 
 @njit(cache=True)
 def _forward_few(program, x, weights, scale, bias, out, chunk, relu):
     batch, width = x.shape
-    # flattened here, where it costs nothing: one row of 1024 takes 1.5 µs
+    # flattened here, where it costs nothing: one row of 1024 takes 1.5 µs (weights are of two or three axes)
     src, dst = x.reshape(-1), out.reshape(-1)
     for row in range(0, batch, chunk):
         block_forward(
@@ -136,7 +137,7 @@ def _backward_part(
     for row in range(first, stop, chunk):
         base = row * width + position
         block_backward(program, grad_y, z, grad_z, base, copies, grads, block, min(chunk, stop - row), width)
-    conclude_gradients(program, grads, weights, scale, position, block, width)
+    unfold_scale(program, grads, weights, scale, position, block, width)
     if put:
         put_gradients(program, grads, grad_weights, grad_scale, grad_bias, position, block, first == 0)
 
@@ -218,22 +219,23 @@ def _n_parts(batch):
 
 
 def _even_chunk(rows, chunk, multiple):
-    """Some ``chunk`` rows, such that the last of ``rows`` rows are not a chunk of their own."""
+    """Up to one and a half ``chunk`` rows, so that few rows that are left over are no chunk of their own."""
     n_chunks = max(1, round(rows / chunk))
     chunk = max(1, -(-rows // n_chunks))
     return -(-chunk // multiple) * multiple
 
 
-def _plan(x, radix, rows, block, tile):
+def _plan(width, itemsize, radix, rows, block, tile):
     """For wide rows: rows of a chunk, positions of a block and lines of a task of the top stages."""
-    width = x.shape[1]
-    n_lanes = VECTOR_BYTES // x.itemsize
-    # neither more blocks than a block has lines, nor fewer; a block has whole stages
+    n_lanes = VECTOR_BYTES // itemsize
+    # About as many blocks as a block has lines. A block has whole stages, in number the nearest, and is not the row.
     log = max(block.bit_length() - 1, ((width * n_lanes).bit_length() + 1) // 2)
     bits = radix.bit_length() - 1
-    log = log // bits * bits if -(-log // bits) * bits >= width.bit_length() - 1 else -(-log // bits) * bits
-    block = 1 << log
-    chunk = max(1, min(rows, tile // block))
+    n_stages = max(1, (2 * log + bits - 1) // (2 * bits))
+    while n_stages * bits >= width.bit_length() - 1:
+        n_stages -= 1
+    block = 1 << n_stages * bits
+    chunk = max(tile_multiple(radix), min(rows, tile // block))
     lines = min(_TASK_LINES, block // (_TASKS * n_lanes), tile // (width // block * n_lanes * chunk))
     return chunk, block, max(1, lines)
 
@@ -264,7 +266,7 @@ def forward(x, weights, scale, bias, relu, out):
             return
         _forward_blocks(program, x.reshape(-1), weights, scale, bias, out.reshape(-1), 0, batch, chunk, width, relu)
     else:
-        chunk, block, lines = _plan(x, radix, _WIDE_ROWS, _BLOCK, _TILE_POSITIONS)
+        chunk, block, lines = _plan(width, x.itemsize, radix, _WIDE_ROWS, _BLOCK, _TILE_POSITIONS)
         program, top = programs(x.dtype, radix, width, block)
         src, weights, dst = x.reshape(-1), weights.reshape(-1), out.reshape(-1)
         for first, rows in _groups(batch, chunk, width):
@@ -289,7 +291,7 @@ def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_b
     if width <= _BACKWARD_BLOCK:
         program, _ = programs(x.dtype, radix, width, width, backward=True)
         n_parts = _n_parts(batch)
-        chunk = _even_chunk(-(-batch // n_parts), _chunk(_BACKWARD_ROWS, width), program[0, MULTIPLE])
+        chunk = _even_chunk(-(-batch // n_parts), _chunk(_BACKWARD_ROWS, width), tile_multiple(radix))
         partial = _backward_blocks(program, grad_y, src, weights, scale, dst, *grads, 0, batch, chunk, width, n_parts)
         if n_parts > 1:
             put = _put_many_sums if len(partial) >= _SERIAL else _put_sums
@@ -297,7 +299,9 @@ def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_b
         return
     # Tasks own positions and take all rows in order: gradients are summed in place. grad_x holds the result of the top
     # stages until the blocks replace it by their gradient.
-    chunk, block, lines = _plan(x, radix, _BACKWARD_ROWS, _BACKWARD_BLOCK // 2, _BACKWARD_TILE_POSITIONS)
+    chunk, block, lines = _plan(
+        width, x.itemsize, radix, _BACKWARD_ROWS, _BACKWARD_BLOCK // 2, _BACKWARD_TILE_POSITIONS
+    )
     program, top = programs(x.dtype, radix, width, block, backward=True)
     for first, rows in _groups(batch, _BACKWARD_GROUP_ROWS, width):
         _forward_top(top, src, weights, dst, width, first, rows, chunk, block, lines)

@@ -1,11 +1,13 @@
-"""LDL on the CPU, the arithmetic: one pass over the lines of a tile, forward and backward, as `ldl_cpu` wants them.
+"""LDL of radix 2 on the CPU, the arithmetic: one pass over the lines of a tile, forward and backward.
 
 Arrays are flat. A *place* in one is (base, line, inner, row): line l of the tile stands for ``inner`` neighbouring
-lines, and of these line j of row r is at base + l·line + j·inner + r·row. Weights of stage s, line (l, j) are at
-w + l·w_line + j·lanes, its own, and ``width`` further on, those for the line that it is mixed with; stage s + 1 is
-2·width further on.
+lines, and of these line j of row r is at base + l·line + j·inner + r·row. Of the rows of weights that a pass uses, line
+(l, j) of the first is at w + l·w_line + j·lanes, and the next row is ``width`` further on: in radix 2 a line's own
+weights, those for the line that it is mixed with, and then those of the next stage.
 
-Every pass is compiled once, and called by its address (`ldlrpp.kernels.addresses`).
+Every pass is compiled once, and called by its address (`ldlrpp.kernels.addresses`). Passes in the same role have the
+same arguments in all radices: `pass4` and `ldl_passes4.mix4`, `finish` and `ldl_passes4.finish4`. ``members`` is for
+those of `ldl_passes_mix` alone.
 """
 
 from ldlrpp.kernels.addresses import Array, ByAddress, Place, Size

@@ -226,9 +226,9 @@ def mix_turned_backward(
     z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
     w_line: Size, distance: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
 ):  # fmt: skip
-    """The transpose of `mix_8` or `mix_16` at input ``z``, of lines of as many lanes, in the order of `prepare_turned`.
+    """The transpose of `mix_8` or `mix_16` at input ``z``, where a line has as many lanes.
 
-    Numbers in all lanes are loaded, and not swapped.
+    Weights are in the order of `fold_scale_turned`: numbers are loaded into all lanes, and none are swapped.
     """
     n_lanes = lanes(z)
     z_base, z_line, _, _ = z_at
@@ -279,11 +279,11 @@ def scale_units(
 
 
 # Backward, the scale is a factor of the last stage's weights, whose result then need not be computed again. Copies of
-# these, ``n`` rows from ``w`` on, are prepared for that, and their gradients taken back, once for many rows.
+# these, ``n`` rows from ``w`` on, are multiplied by it, and their gradients taken apart again, once for many rows.
 
 
 @ByAddress
-def take_units(
+def take_gradients(
     z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
     n_lines: Size, rows: Size, width: Size,
 ):  # fmt: skip
@@ -302,7 +302,7 @@ def take_units(
 
 
 @ByAddress
-def prepare(weights: Array, w: Size, n: Size, scale: Array, position: Size, n_lines: Size, width: Size):
+def fold_scale(weights: Array, w: Size, n: Size, scale: Array, position: Size, n_lines: Size, width: Size):
     """Multiply weights by the scale."""
     n_lanes = lanes(weights)
     for line in range(0, n_lines * n_lanes, n_lanes):
@@ -312,7 +312,7 @@ def prepare(weights: Array, w: Size, n: Size, scale: Array, position: Size, n_li
 
 
 @ByAddress
-def prepare_turned(weights: Array, w: Size, n: Size, scale: Array, position: Size, n_lines: Size, width: Size):
+def fold_scale_turned(weights: Array, w: Size, n: Size, scale: Array, position: Size, n_lines: Size, width: Size):
     """Multiply weights by the scale and order them by the lane that they multiply: row i, lane j from lane i to j."""
     n_lanes = lanes(weights)
     for line in range(0, n_lines * n_lanes, n_lanes):
@@ -325,7 +325,7 @@ def prepare_turned(weights: Array, w: Size, n: Size, scale: Array, position: Siz
 
 
 @helper
-def _conclude(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_width, width, turned):
+def _unfold_scale(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_width, width, turned):
     n_lanes = lanes(grads)
     for line in range(0, n_lines * n_lanes, n_lanes):
         if turned:
@@ -341,18 +341,18 @@ def _conclude(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_widt
 
 
 @ByAddress
-def conclude(
+def unfold_scale(
     grads: Array, g: Size, n: Size, g_scale: Size, weights: Array, w: Size, scale: Array, position: Size,
     n_lines: Size, g_width: Size, width: Size,
 ):  # fmt: skip
     """From the gradients of weights times the scale, those of the weights and of the scale, to ``g_scale``."""
-    _conclude(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_width, width, 0)
+    _unfold_scale(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_width, width, 0)
 
 
 @ByAddress
-def conclude_turned(
+def unfold_scale_turned(
     grads: Array, g: Size, n: Size, g_scale: Size, weights: Array, w: Size, scale: Array, position: Size,
     n_lines: Size, g_width: Size, width: Size,
 ):  # fmt: skip
     """The same of sums in the order of `mix_turned_backward`."""
-    _conclude(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_width, width, 1)
+    _unfold_scale(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_width, width, 1)

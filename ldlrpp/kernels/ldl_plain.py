@@ -1,7 +1,7 @@
-"""LDL as plain Numba loops, a row at a time: the formula, for widths below a vector and for comparison.
+"""LDL as plain Numba loops, a row at a time: the formula, for rows narrower than a unit and for comparison.
 
-`ldlrpp.kernels.ldl_cpu` has the same functions in explicit vector code and calls these where a row is narrower than
-one vector.
+`ldlrpp.kernels.ldl_cpu` has the same functions in explicit vector code, whose units are 16 positions, and calls these
+where a row is narrower.
 """
 
 import numpy as np

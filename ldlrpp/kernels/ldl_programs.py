@@ -17,16 +17,16 @@ from ldlrpp.kernels.vectors import UNIT, VECTOR_BYTES
 
 # Columns of the first row: addresses of the last pass, which has scale and bias, and its transpose, and of `copy` and
 # `put`; the number of rows of weights, the row at which they begin in the layer's, and that at which the last pass
-# finds its own, counted from there; and the number that rows of a tile are a multiple of. Where that is above one,
-# passes take tiles alone, and never write where they read; and PREPARE and CONCLUDE are what `ldl_passes_mix` does with
-# the last stage's weights and their gradients.
-FINISH, FINISH_BACKWARD, COPY, PUT, N_ROWS, FIRST_ROW, FINISH_ROW, MULTIPLE, PREPARE, CONCLUDE = range(10)
+# finds its own, counted from there; the number that rows of a tile are a multiple of (`tile_multiple`); and what
+# `ldl_passes_mix` does with the last stage's weights and their gradients.
+FINISH, FINISH_BACKWARD, COPY, PUT, N_ROWS, FIRST_ROW, FINISH_ROW, MULTIPLE, FOLD_SCALE, UNFOLD_SCALE = range(10)
 # Columns of the others: addresses of the pass and its transpose, its first row of weights, its distance in lines and
-# what `ldl_passes_mix` calls members.
+# the number of lines that it mixes with each other.
 PASS, BACKWARD, ROW, DISTANCE, MEMBERS = range(5)
 
-_UNIT_STAGES = UNIT.bit_length() - 1
-# The passes of radices 2 and 4: over one stage of radix 2, over as many weights as two of those have, and the last.
+# Rows of weights of four stages of radix 2, or of two of radix 4.
+_FINISH_ROWS = 8
+# The passes of radices 2 and 4 over four lines, and the last ones.
 _PASSES = {
     2: (ldl_passes.pass4, ldl_passes.pass4_backward, ldl_passes.finish, ldl_passes.finish_backward),
     4: (ldl_passes4.mix4, ldl_passes4.mix4_backward, ldl_passes4.finish4, ldl_passes4.finish4_backward),
@@ -36,11 +36,17 @@ _MIXES = {
     (1, 1): (ldl_passes_mix.mix_lines, ldl_passes_mix.mix_lines_backward),
     (2, 8): (ldl_passes_mix.mix_2x8, ldl_passes_mix.mix_2x8_backward),
     (8, 1): (ldl_passes_mix.mix_8, ldl_passes_mix.mix_8_backward),
-    (16, 1): (ldl_passes_mix.mix_16, ldl_passes_mix.mix_turned_backward),
+    (16, 1): (ldl_passes_mix.mix_16, None),
 }
-_SCALE = ldl_passes_mix.scale_units, ldl_passes_mix.take_units
-_LAST = ldl_passes_mix.prepare, ldl_passes_mix.conclude
-_LAST_TURNED = ldl_passes_mix.prepare_turned, ldl_passes_mix.conclude_turned
+_SCALE = ldl_passes_mix.scale_units, ldl_passes_mix.take_gradients
+
+
+def tile_multiple(radix):
+    """What the number of rows of a tile is a multiple of.
+
+    Where it is above one, passes take tiles alone, and never write where they read.
+    """
+    return 1 if radix <= 4 else ROWS
 
 
 @functools.cache
@@ -55,22 +61,26 @@ def programs(dtype, radix, width, block, backward=False):
         n_top += 1
     n_lanes = VECTOR_BYTES // dtype.itemsize
     top, inner = radices[:n_top], radices[n_top:]
-    common = {"dtype": dtype, "backward": backward}
+    common = {"dtype": dtype, "backward": backward, "multiple": tile_multiple(radix)}
     if radix <= 4:
         steps, top_steps = _pairs(radix, block // UNIT, UNIT // n_lanes), _pairs(radix, width // block, 1)
-        finish, last, finish_row, multiple = _PASSES[radix][2:], (), sum(inner) - 2 * _UNIT_STAGES, 1
+        finish, folds, finish_row = _PASSES[radix][2:], (), sum(inner) - _FINISH_ROWS
     else:
-        steps, top_steps = _mixes(inner, n_lanes), _mixes(top, 1)
-        last = _LAST_TURNED if inner[-1] >= n_lanes else _LAST
-        finish, finish_row, multiple = _SCALE, sum(inner), ROWS
+        # the last stage mixes all lanes of a line
+        turned = inner[-1] >= n_lanes
+        steps, top_steps = _mixes(inner, n_lanes, turned), _mixes(top, 1, False)
+        finish, finish_row = _SCALE, sum(inner)
+        folds = (ldl_passes_mix.fold_scale, ldl_passes_mix.unfold_scale)
+        if turned:
+            folds = (ldl_passes_mix.fold_scale_turned, ldl_passes_mix.unfold_scale_turned)
     return (
-        _table(steps, finish, last, sum(inner), sum(top), finish_row, multiple, **common),
-        _table(top_steps, finish, (), sum(top), 0, 0, multiple, **common),
+        _table(steps, finish, folds, sum(inner), sum(top), finish_row, **common),
+        _table(top_steps, finish, (), sum(top), 0, 0, **common),
     )
 
 
 def _pairs(radix, n, lowest):
-    """The passes of radix 2 or 4 that mix ``n`` places ``lowest`` lines apart: as many stages as four rows hold."""
+    """The passes of radix 2 or 4 that mix ``n`` places ``lowest`` lines apart: over four lines, or two at first."""
     row = 0
     while n > 1:
         odd = n.bit_length() % 2 == 0
@@ -80,27 +90,26 @@ def _pairs(radix, n, lowest):
         row += 2 if odd else 4
 
 
-def _mixes(radices, n_lanes):
+def _mixes(radices, n_lanes, turned):
     """The passes of larger radices: lanes are mixed where a stage's distance is less than a line."""
     row, distance = 0, math.prod(radices)
     for radix in radices:
         distance //= radix
         swaps = max(1, min(radix, n_lanes // distance))
-        stride = distance if swaps > 1 else 1
-        forward, backward = _MIXES[swaps, stride]
-        if 1 < swaps == n_lanes:
+        forward, backward = _MIXES[swaps, distance if swaps > 1 else 1]
+        if turned and distance == 1:
             backward = ldl_passes_mix.mix_turned_backward
         yield forward, backward, row, max(1, distance // n_lanes), radix // swaps
         row += radix
 
 
-def _table(steps, finish, last, n_rows, first_row, finish_row, multiple, *, dtype, backward):
-    def addresses(functions):
-        return [function.address(dtype) if i % 2 == 0 or backward else 0 for i, function in enumerate(functions)]
+def _table(steps, finish, folds, n_rows, first_row, finish_row, *, dtype, backward, multiple):
+    def addresses(forward_pass, backward_pass):
+        return [forward_pass.address(dtype), backward_pass.address(dtype) if backward else 0]
 
-    copy, put = addresses((ldl_passes.copy, ldl_passes.put))
-    hooks = [function.address(dtype) for function in last] if last and backward else [0, 0]
-    rows = [[*addresses(finish), copy, put, n_rows, first_row, finish_row, multiple, *hooks]]
+    of_folds = [fold.address(dtype) for fold in folds] if folds and backward else [0, 0]
+    common = [*addresses(*finish), *addresses(ldl_passes.copy, ldl_passes.put)]
+    rows = [[*common, n_rows, first_row, finish_row, multiple, *of_folds]]
     for forward_pass, backward_pass, *numbers in steps:
-        rows.append([*addresses((forward_pass, backward_pass)), *numbers, *[0] * 5])
+        rows.append([*addresses(forward_pass, backward_pass), *numbers, *[0] * 5])
     return np.array(rows, np.intp)

@@ -1,9 +1,12 @@
-"""LDL on the CPU, tile by tile: some stages of some rows, forward and backward, made of the passes of `ldl_passes`.
+"""LDL on the CPU, tile by tile: some stages of some rows, forward and backward, as a program of `ldl_programs` says.
 
 A *block* of a row is ``size`` neighbouring positions that are mixed with each other alone, by all stages from the one
-that mixes its halves on. The *top* stages mix blocks with blocks. Backward, parameters are used and gradients summed in
-copies [stage, own or other][line]: an aligned copy next to a tile is read at twice the speed of lines that lie powers
-of two apart, all in a few sets of the L1 cache, and perhaps across the boundaries of its lines.
+that mixes its parts on. The *top* stages mix blocks with blocks. Backward, parameters are used and gradients summed in
+copies [row of weights][line]: an aligned copy next to a tile is read at twice the speed of lines that lie powers of two
+apart, all in a few sets of the L1 cache, and perhaps across the boundaries of its lines.
+
+Passes of radix 2 and 4 may read from an array and write where they read. Those of larger ones take a tile to another,
+whose rows are padded with zeros to a multiple of what they have in registers.
 """
 
 import numpy as np
@@ -13,25 +16,25 @@ from ldlrpp.kernels.compiling import helper
 from ldlrpp.kernels.ldl_passes import AHEAD, clear
 from ldlrpp.kernels.ldl_programs import (
     BACKWARD,
-    CONCLUDE,
     COPY,
     DISTANCE,
     FINISH,
     FINISH_BACKWARD,
     FINISH_ROW,
     FIRST_ROW,
+    FOLD_SCALE,
     MEMBERS,
     MULTIPLE,
     N_ROWS,
     PASS,
-    PREPARE,
     PUT,
     ROW,
+    UNFOLD_SCALE,
 )
 from ldlrpp.kernels.vectors import empty, lanes
 
-# From this size on a first pass over two stages would follow too many streams (four quarters of eight rows): rows are
-# copied to the tile one by one before. Where the first pass is over one stage it need not be.
+# From this size on a first pass over four lines would follow too many streams (four quarters of eight rows): rows are
+# copied to the tile one by one before. Where the first pass is over two lines it need not be.
 _COPIED = 2**12
 
 
@@ -65,6 +68,7 @@ def row_of_copies(size, n_lanes):
 
 @helper
 def _tile_rows(program, rows):
+    """Rows of a tile: those that are added are zeros, which stages keep."""
     multiple = program[0, MULTIPLE]
     return (rows + multiple - 1) // multiple * multiple
 
@@ -153,7 +157,7 @@ def block_forward(program, src, dst, base, weights, scale, bias, position, size,
     if n_tiles > 1 or (size >= _COPIED and program[1, MEMBERS] == 4):
         copy_at = _tile_at((n_tiles - 1) * t_step, 1, tile_rows, n_lanes)
         if tile_rows > rows:
-            clear(tiles)
+            clear(tiles[(n_tiles - 1) * t_step :])
         call(program[0, COPY], src, at, tiles, copy_at, n_lines, 1, rows)
         src, at, ahead = tiles, copy_at, 0
     _mix(program, src, at, tiles, t_step, n_tiles, weights, w, n_lanes, n_passes, n_lines, 1, tile_rows, width, ahead)
@@ -184,22 +188,22 @@ def copied_parameters(program, weights, scale, position, size, width):
         program[0, COPY], scale, _rows_at(position, 0, n_lanes), copies, _rows_at(n_rows * row, 0, n_lanes), n_lines,
         one, one,
     )  # fmt: skip
-    if program[0, PREPARE]:
+    if program[0, FOLD_SCALE]:
         last = program[len(program) - 1, ROW]
-        call(program[0, PREPARE], copies, last * row, n_rows - last, scale, position, n_lines, row)
+        call(program[0, FOLD_SCALE], copies, last * row, n_rows - last, scale, position, n_lines, row)
     return copies
 
 
 @helper
-def conclude_gradients(program, grads, weights, scale, position, size, width):
+def unfold_scale(program, grads, weights, scale, position, size, width):
     """What is left to do with the sums of a block's gradients after the last row."""
-    if program[0, CONCLUDE]:
+    if program[0, UNFOLD_SCALE]:
         n_lanes = lanes(grads)
         row = row_of_copies(size, n_lanes)
         n_rows, last = program[0, N_ROWS], program[len(program) - 1, ROW]
         w = (program[0, FIRST_ROW] + last) * width + position
         call(
-            program[0, CONCLUDE], grads, last * row, n_rows - last, n_rows * row, weights, w, scale, position,
+            program[0, UNFOLD_SCALE], grads, last * row, n_rows - last, n_rows * row, weights, w, scale, position,
             size // n_lanes, row, width,
         )  # fmt: skip
 
@@ -245,8 +249,8 @@ def block_backward(program, grad_y, x, dst, base, copies, grads, size, rows, wid
         # the result of the last pass is not wanted: x takes its place
         z, z_at, n_mixed, ahead = tiles, last_at, n_passes - 1, 0
         if tile_rows > rows:
-            clear(tiles)
-            clear(grad_tiles)
+            clear(tiles[(n_passes - 1) * t_step :])
+            clear(grad_tiles[:t_step])
         call(program[0, COPY], x, at, z, z_at, n_lines, 1, rows)
     _mix(
         program, z, z_at, tiles, t_step, n_passes, copies, 0, n_lanes, n_mixed, n_lines, 1, tile_rows, row, ahead
@@ -276,7 +280,7 @@ def top_forward(program, src, dst, base, weights, line, inner, n_blocks, rows, w
     t_step = _tile_size(n_blocks, inner, tile_rows, n_lanes)
     tiles = empty(n_tiles * t_step, src)
     if tile_rows > rows:
-        clear(tiles)
+        clear(tiles[(n_tiles - 1) * t_step :])
     at = base + line * n_lanes, block, n_lanes, width
     first_at = _tile_at((n_tiles - 1) * t_step, inner, tile_rows, n_lanes)
     call(program[0, COPY], src, at, tiles, first_at, n_blocks, inner, rows)
@@ -310,8 +314,8 @@ def top_backward(program, x, grad_x, base, weights, grad_weights, line, inner, n
         rows = min(chunk, batch - first)
         tile_rows = _tile_rows(program, rows)
         if tile_rows > rows:
-            clear(tiles)
-            clear(grad_tiles)
+            clear(tiles[(n_passes - 1) * t_step :])
+            clear(grad_tiles[:t_step])
         at = base + first * width + line * n_lanes, block, n_lanes, width
         z_at = _tile_at((n_passes - 1) * t_step, inner, tile_rows, n_lanes)
         call(program[0, COPY], x, at, tiles, z_at, n_blocks, inner, rows)

@@ -4,7 +4,7 @@
 """
 
 import functools
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -12,10 +12,9 @@ from numpy.typing import DTypeLike, NDArray
 from ldlrpp.kernels import arguments
 from ldlrpp.kernels.arguments import Float
 
-RADICES = 2, 4, 8, 16, 32
-INITS = "orthogonal", "normal", "hadamard"
-
 Radix = Literal[2, 4, 8, 16, 32]
+RADICES = get_args(Radix)
+INITS = "orthogonal", "normal", "hadamard"
 
 
 # --- The layout ------------------------------------------------------------------------------------------------------
@@ -332,7 +331,7 @@ def _butterfly_views(twiddle, weights):
 def ldl_n_parameters(width: int, *, radix: Radix = 2) -> int:
     """Number of parameters of an LDL layer: weights, N scales and N biases.
 
-    A stage of radix r has r·N weights: a layer of radix 2 or 4 has 2·N·log2 N, one of radix N has N².
+    A stage of radix r has r·N weights: a layer of radix 2 or 4 has 2·N·log2 N weights, one of radix N has N².
 
     Parameters
     ----------

@@ -29,6 +29,7 @@ A layer keeps nothing of a batch: the caller owns inputs, outputs, gradients and
 import numpy as np
 
 from ldlrpp.kernels import dense_cpu, elementwise_cpu, ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
+from ldlrpp.kernels.ldl_weights import radix_of
 from ldlrpp.kernels.threads import kernel_threads, single_threaded_blas
 from ldlrpp.network.workspace import Workspace
 
@@ -96,9 +97,6 @@ class LDL(_Layer):
     each of the stages shrinks their product exponentially.
     """
 
-    # of layers saved before there were others
-    radix = 2
-
     def __init__(
         self,
         n_inputs,
@@ -112,12 +110,15 @@ class LDL(_Layer):
         dtype,
     ):
         self.n_inputs, self.n_outputs, self.expansion = n_inputs, n_outputs, expansion
-        self.radix = int(radix)
         self.width = 1 << (max(n_inputs, n_outputs) - 1).bit_length()
         weights, scale, bias = ldl_init(
-            self.width, radix=self.radix, init=init, gain=GAINS[activation], random_state=rng, dtype=dtype
+            self.width, radix=radix, init=init, gain=GAINS[activation], random_state=rng, dtype=dtype
         )
         self.parameters = {"weights": weights, "scale": scale, "bias": bias}
+
+    @property
+    def radix(self):
+        return radix_of(self.parameters["weights"].shape)
 
     @property
     def input_width(self):

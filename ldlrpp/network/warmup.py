@@ -1,5 +1,6 @@
 """Compilation ahead of the first use."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +19,7 @@ def warmup(dtypes: DTypeLike | Sequence[DTypeLike] = (np.float32, np.float64)) -
     """Compile the kernels, which otherwise the first call or fit does that wants them.
 
     Compiled kernels are kept on disk: this is worth its time once for an installation, before a demonstration or when a
-    container is built. It takes some 20 s a dtype, and less than a second where all is compiled. Read-only arrays,
+    container is built. It takes some 25 s a dtype, and less than a second where all is compiled. Read-only arrays,
     such as memory-mapped files, are not covered: Numba compiles for them when they come.
 
     Parameters
@@ -41,15 +42,16 @@ def warmup(dtypes: DTypeLike | Sequence[DTypeLike] = (np.float32, np.float64)) -
     if any(dtype not in (np.float32, np.float64) for dtype in dtypes):
         raise ValueError(f"dtypes must be float32 or float64, got {', '.join(map(str, dtypes))}")
     rng = np.random.default_rng(0)
-    # widths and radices of butterflies: one narrower than a vector, small ones, one whose gradients have many partial
+    # widths and radices of butterflies: one of plain loops, small ones, one whose gradients have many partial
     # sums, and one in pieces; together they have all passes
     layers = [(2, 2), (32, 2), (256, 16), (512, 8), (2**11, 4), (2**13, 2)]
-    widths = [1, *(width for width, _ in layers)]
     with kernel_threads():
         for dtype in dtypes:
             common = {"rng": rng, "dtype": dtype}
-            hidden = [LDL(n, width, radix=radix, **common) for n, (width, radix) in zip(widths, layers, strict=False)]
-            hidden.append(RPP(widths[-1], 8, n_permutations=2, seed=0, budget=2**20, **common))
+            hidden = [
+                LDL(n, width, radix=radix, **common) for (n, _), (width, radix) in itertools.pairwise([(1, 2), *layers])
+            ]
+            hidden.append(RPP(layers[-1][0], 8, n_permutations=2, seed=0, budget=2**20, **common))
             network = Network([*hidden, Dense(8, 1, **common)], "relu")
             rows = Data(np.zeros((192, 1), dtype), np.zeros((192, 1), dtype))
             for optimizer in (Adam(learning_rate=0.0), SGD(learning_rate=0.0)):
