@@ -141,6 +141,25 @@ def test_ldl_layer_repeats_or_pads_its_input_and_cuts_its_output(radix):
     assert LDL(1024, 100, radix=radix, rng=rng, dtype=np.float64).width == 1024
 
 
+@pytest.mark.parametrize("radix", [2, 4, 8, 32])
+@pytest.mark.parametrize("n_inputs", [1, 16, 64])
+def test_a_hadamard_start_leaves_no_output_of_repeated_inputs_at_zero(n_inputs, radix):
+    common = {"init": "hadamard", "dtype": np.float64}
+    layer = LDL(n_inputs, 128, radix=radix, rng=np.random.default_rng(1), **common)
+    matrix, _ = layer.to_dense()
+    assert np.abs(matrix).min() > 1e-4
+    same = LDL(n_inputs, 128, rng=np.random.default_rng(1), **common).to_dense()[0]
+    np.testing.assert_allclose(matrix, same, atol=1e-12)
+    # the layer is orthogonal, and every block of outputs a Walsh-Hadamard transform of multiples of the inputs
+    wide = kernels.ldl_dense(layer.parameters["weights"], layer.parameters["scale"])
+    np.testing.assert_allclose(wide @ wide.T, np.eye(128), atol=1e-12)
+    for block in matrix.reshape(n_inputs, -1, n_inputs).transpose(1, 0, 2):
+        np.testing.assert_allclose(np.abs(block), np.abs(block[:, :1]) * np.ones(n_inputs), atol=1e-12)
+    # inputs that are no power of two never meet themselves
+    other = LDL(20, 64, radix=radix, rng=np.random.default_rng(1), **common).parameters["weights"]
+    np.testing.assert_array_equal(other, kernels.ldl_init(64, radix=radix, init="hadamard", dtype=np.float64)[0])
+
+
 @pytest.mark.parametrize("kind", ["ldl-repeat-2", "ldl-repeat-4", "rpp-full"])
 @pytest.mark.parametrize("activation", ["relu", "identity", "tanh"])
 def test_initial_layers_keep_the_scale_of_activations(kind, activation):

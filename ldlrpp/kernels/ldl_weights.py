@@ -145,14 +145,33 @@ def ldl_init(
         for stage, _ in _each_stage(weights):
             stage *= dtype.type(np.sqrt(1 / len(stage)))
     else:
-        weights = np.empty(weights_shape(width, radix), dtype)
-        for stage, distance in _each_stage(weights):
-            own, q = np.arange(len(stage)), np.arange(len(stage))[:, None]
-            signs = 1.0 - 2.0 * (np.bitwise_count(own & (own ^ q)) % 2)
-            # (q, group, place in the group, position between groups)
-            mixes = stage.reshape(len(stage), -1, len(stage), distance)
-            mixes[:] = (np.sqrt(1 / len(stage)) * signs)[:, None, :, None]
+        weights = _hadamard(width, radix, dtype)
     return weights, np.full(width, gain, dtype), np.zeros(width, dtype)
+
+
+def _hadamard(width, radix, dtype):
+    """Weights whose every mix is a Walsh-Hadamard matrix over √r."""
+    weights = np.empty(weights_shape(width, radix), dtype)
+    for stage, distance in _each_stage(weights):
+        own, q = np.arange(len(stage)), np.arange(len(stage))[:, None]
+        signs = 1.0 - 2.0 * (np.bitwise_count(own & (own ^ q)) % 2)
+        # (q, group, place in the group, position between groups)
+        mixes = stage.reshape(len(stage), -1, len(stage), distance)
+        mixes[:] = (np.sqrt(1 / len(stage)) * signs)[:, None, :, None]
+    return weights
+
+
+def hadamard_of_copies(width, n_inputs, radix, rng, dtype):
+    """The start 'hadamard' of a layer that gets a power of two of inputs again and again: weights of its stages.
+
+    Stages that would mix an input with copies of itself, and give its multiple and zeros, mix by random rotations
+    instead: a position at zero has no gradient behind a relu.
+    """
+    weights = _hadamard(width, 2, np.float64)
+    n_copies = width // n_inputs
+    first = slice(n_copies.bit_length() - 1)
+    weights[first] = _rotations(width, rng, np.float64)[first]
+    return (weights if radix == 2 else _merged(weights, radix)).astype(dtype)
 
 
 def _rotations(width, rng, dtype):

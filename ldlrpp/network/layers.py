@@ -29,7 +29,7 @@ A layer keeps nothing of a batch: the caller owns inputs, outputs, gradients and
 import numpy as np
 
 from ldlrpp.kernels import dense_cpu, elementwise_cpu, ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
-from ldlrpp.kernels.ldl_weights import radix_of
+from ldlrpp.kernels.ldl_weights import hadamard_of_copies, radix_of
 from ldlrpp.kernels.threads import kernel_threads, single_threaded_blas
 from ldlrpp.network.workspace import Workspace
 
@@ -114,6 +114,9 @@ class LDL(_Layer):
         weights, scale, bias = ldl_init(
             self.width, radix=radix, init=init, gain=GAINS[activation], random_state=rng, dtype=dtype
         )
+        if init == "hadamard" and self.repeats and self.width > n_inputs and self.width % n_inputs == 0:
+            # on digits, 64 inputs, one layer of 1024 of radix 4: 0.977 instead of 0.959
+            weights = hadamard_of_copies(self.width, n_inputs, radix, rng, dtype)
         self.parameters = {"weights": weights, "scale": scale, "bias": bias}
 
     @property
