@@ -18,7 +18,7 @@ from common import best, multiply_adds
 
 from ldlrpp import kernels
 from ldlrpp.kernels import ldl_cpu
-from ldlrpp.kernels.ldl_weights import weights_shape
+from ldlrpp.kernels.ldl_weights import stages, weights_shape
 
 
 class Layer:
@@ -32,8 +32,11 @@ class Layer:
         self.grad_x = np.empty_like(self.x)
         self.grads = [np.empty_like(array) for array in self.parameters]
         self.flops = 3 * width * (width.bit_length() - 1) * batch
-        # forward, of a number times a weight
+        # of a number and a weight: once forward; backward the stages again, of larger radices all but the last, and
+        # the gradients of inputs and of weights
         self.multiply_adds = self.parameters[0].size * batch
+        last = stages(width, radix)[-1] * width * batch if radix > 4 else 0
+        self.multiply_adds_backward = 3 * self.multiply_adds - last
 
     def forward(self):
         ldl_cpu.forward(self.x, *self.parameters, False, self.y)
@@ -141,7 +144,6 @@ def radix_4_against_2(exponent):
 
 
 def larger_radices():
-    """Backward has three multiply-adds a weight: the stages again, and the gradients of inputs and of weights."""
     print(
         "\nRadix: part of the multiply-add peak forward, and forward and backward; both against radix 2; 2^20 numbers"
     )
@@ -150,11 +152,13 @@ def larger_radices():
         for radix in (2, 4, 8, 16, 32):
             layer = Layer(2**log, 2**20 >> log, radix=radix)
             forward, backward = best(layer.forward), best(layer.backward)
-            peak = layer.multiply_adds / 16 / multiply_add_rate()
+            rate = 16 * multiply_add_rate()
+            part = layer.multiply_adds / rate / forward
+            part_of_both = (layer.multiply_adds + layer.multiply_adds_backward) / rate / (forward + backward)
             unit = unit or (forward, forward + backward)
             print(
-                f"  N = {2**log:>6}, radix {radix:>2}: {1e3 * forward:>8.3f} ms {peak / forward:>6.2f} "
-                f"{1e3 * backward:>8.3f} ms {4 * peak / (forward + backward):>6.2f}"
+                f"  N = {2**log:>6}, radix {radix:>2}: {1e3 * forward:>8.3f} ms {part:>6.2f} "
+                f"{1e3 * backward:>8.3f} ms {part_of_both:>6.2f}"
                 f"{forward / unit[0]:>10.2f}{(forward + backward) / unit[1]:>7.2f}",
                 flush=True,
             )

@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import io
+import runpy
 import sys
 import time
 from functools import partial
@@ -14,6 +15,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+BENCHMARKS = EXAMPLES.parent / "benchmarks"
 
 
 @pytest.fixture
@@ -327,3 +329,10 @@ def test_columns_become_splines_and_levels(example):
     assert encoded.shape == (300, 5 * (1 + 6) + X["region"].nunique() + X["shop"].nunique())
     np.testing.assert_allclose(encoded[:, 5:].sum(axis=1), X.shape[1])
     assert set(y) == {"above", "below"}
+
+
+@pytest.mark.parametrize("script", sorted(BENCHMARKS.glob("*.py")), ids=lambda script: script.stem)
+def test_benchmarks_find_what_they_measure(script, monkeypatch):
+    # they run for minutes, but their imports do not
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+    runpy.run_path(str(script), run_name="imported")

@@ -179,9 +179,8 @@ LDL = {
         "hadamard", [_INIT, "array-like"], f"{_INIT_TYPE} or array-like of these",
         "Initial weights, see `ldlrpp.kernels.ldl_init`: a name for all hidden layers, or one for each. 'hadamard' is "
         "better on images, and long noisy signals are hardly learned from another start; 'orthogonal' is to be tried "
-        "where a few clean signals carry their class in their shape. Stages that would mix inputs with copies of "
-        "themselves, where a power of two of inputs is repeated, start as random rotations with 'hadamard', too: sums "
-        "and differences of copies are multiples and zeros.",
+        "where a few clean signals carry their class in their shape. Where a power of two of inputs is "
+        "repeated, the first copy starts so with 'hadamard', the others with random signs of the inputs.",
     ),
     "input_expansion": _one_of(
         "repeat",

@@ -164,13 +164,16 @@ def _hadamard(width, radix, dtype):
 def hadamard_of_copies(width, n_inputs, radix, rng, dtype):
     """The start 'hadamard' of a layer that gets a power of two of inputs again and again: weights of its stages.
 
-    Stages that would mix an input with copies of itself, and give its multiple and zeros, mix by random rotations
-    instead: a position at zero has no gradient behind a relu.
+    Stages that would mix an input with copies of itself, and give its multiple and zeros, do not mix at first: a
+    position at zero has no gradient behind a relu. They give all copies but the first random signs.
     """
     weights = _hadamard(width, 2, np.float64)
     n_copies = width // n_inputs
-    first = slice(n_copies.bit_length() - 1)
-    weights[first] = _rotations(width, rng, np.float64)[first]
+    for s in range(n_copies.bit_length() - 1):
+        weights[s, 0], weights[s, 1] = 1, 0
+        # (block, first or second half, position in the half)
+        second = weights[s, 0].reshape(2**s, 2, -1)[:, 1]
+        second[:] = rng.choice([-1.0, 1.0], second.shape)
     return (weights if radix == 2 else _merged(weights, radix)).astype(dtype)
 
 

@@ -115,7 +115,7 @@ class LDL(_Layer):
             self.width, radix=radix, init=init, gain=GAINS[activation], random_state=rng, dtype=dtype
         )
         if init == "hadamard" and self.repeats and self.width > n_inputs and self.width % n_inputs == 0:
-            # on digits, 64 inputs, one layer of 1024 of radix 4: 0.977 instead of 0.959
+            # on digits, 64 inputs, one layer of 1024 of radix 4: 0.975 instead of 0.959
             weights = hadamard_of_copies(self.width, n_inputs, radix, rng, dtype)
         self.parameters = {"weights": weights, "scale": scale, "bias": bias}
 
