@@ -100,7 +100,7 @@ def models(n_inputs, n_outputs, regression, epochs, seed):
     }
 
 
-def compare(name, split, seeds):
+def compare(name, split, seeds, only):
     """Print the table of a data set, and return it; ``split`` gives the data of a seed."""
     results = {}
     for seed in range(seeds):
@@ -109,6 +109,8 @@ def compare(name, split, seeds):
         regression = np.issubdtype(np.asarray(y_train).dtype, np.floating)
         n_outputs = 1 if regression or len(np.unique(y_train)) == 2 else len(np.unique(y_train))
         for label, model in models(X_train.shape[1], n_outputs, regression, epochs, seed).items():
+            if not label.startswith(only):
+                continue
             result = results.setdefault(label, {"scores": [], "seconds": []})
             if seed and len(X_train) > 10_000 and not hasattr(model, "average"):
                 continue
@@ -137,6 +139,7 @@ def main():
     parser.add_argument("--data", type=Path, nargs="*", default=[])
     parser.add_argument("--tables", nargs="*", choices=list(TABLES), default=list(TABLES))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", default=[""], help="what the names of models begin with")
     parser.add_argument("--json", type=Path, help="file of results, to which these are added")
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted, not waited out
@@ -146,10 +149,11 @@ def main():
         name, data = images(file)
         splits[name] = lambda seed, data=data: data
     for name, split in splits.items():
-        results = compare(name, split, options.seeds)
+        results = compare(name, split, options.seeds, tuple(options.only))
         if options.json:
             kept = json.loads(options.json.read_text()) if options.json.exists() else {}
-            options.json.write_text(json.dumps({**kept, name: results}, indent=1) + "\n")
+            kept[name] = {**kept.get(name, {}), **results}
+            options.json.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":
