@@ -77,7 +77,7 @@ _TASKS = 8
 # 17 ms in groups of 16 rows, 13 in one of 64).
 _GROUP_POSITIONS = 2**20
 _BACKWARD_GROUP_ROWS = 64
-# Partial sums of gradients, and the rows that each should have to be worth its memory.
+# Logarithm of the number of partial sums of gradients, and the rows that each should have to be worth its memory.
 _LOG_PARTS = 4
 _PART_ROWS = 64
 # Below this many multiplications a parallel region (some 10 µs) costs more than it saves.
