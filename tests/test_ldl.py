@@ -115,7 +115,14 @@ def test_wide_rows(radix, width, batch, dtype):
 
 @pytest.mark.parametrize("radix", RADICES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("rows", [(16, 2**12, 2**19), (16, 2**10, 2**17)], ids=["forward", "backward"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (ldl_cpu._WIDE_ROWS, ldl_cpu._BLOCK, ldl_cpu._TILE_POSITIONS),
+        (ldl_cpu._BACKWARD_ROWS, ldl_cpu._BACKWARD_BLOCK // 2, ldl_cpu._BACKWARD_TILE_POSITIONS),
+    ],
+    ids=["forward", "backward"],
+)
 def test_how_wide_rows_are_cut(rows, dtype, radix):
     bits, itemsize = radix.bit_length() - 1, np.dtype(dtype).itemsize
     n_lanes = 64 // itemsize

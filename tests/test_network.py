@@ -10,6 +10,7 @@ from copy import copy as copy_of
 import numpy as np
 import pytest
 import reference
+from scipy.linalg import hadamard
 from sklearn.metrics import mean_poisson_deviance
 from threadpoolctl import threadpool_info
 
@@ -147,14 +148,19 @@ def test_a_hadamard_start_leaves_no_output_of_repeated_inputs_at_zero(n_inputs, 
     common = {"init": "hadamard", "dtype": np.float64}
     layer = LDL(n_inputs, 128, radix=radix, rng=np.random.default_rng(1), **common)
     matrix, _ = layer.to_dense()
-    assert np.abs(matrix).min() > 1e-4
+    # a Walsh-Hadamard transform of the inputs, and others of the inputs with random signs
+    first, *others = np.split(matrix, 128 // n_inputs, axis=1)
+    transform = hadamard(n_inputs) / np.sqrt(n_inputs)
+    np.testing.assert_allclose(first, transform, atol=1e-12)
+    signs = [block / transform for block in others]
+    for block in signs:
+        np.testing.assert_allclose(np.abs(block), 1, atol=1e-12)
+        np.testing.assert_allclose(block, np.repeat(block[:, :1], n_inputs, axis=1), atol=1e-12)
+    assert {-1, 1} == {round(sign) for block in signs for sign in block[:, 0]}
     same = LDL(n_inputs, 128, rng=np.random.default_rng(1), **common).to_dense()[0]
     np.testing.assert_allclose(matrix, same, atol=1e-12)
-    # the layer is orthogonal, and every block of outputs a Walsh-Hadamard transform of multiples of the inputs
     wide = kernels.ldl_dense(layer.parameters["weights"], layer.parameters["scale"])
     np.testing.assert_allclose(wide @ wide.T, np.eye(128), atol=1e-12)
-    for block in matrix.reshape(n_inputs, -1, n_inputs).transpose(1, 0, 2):
-        np.testing.assert_allclose(np.abs(block), np.abs(block[:, :1]) * np.ones(n_inputs), atol=1e-12)
     # inputs that are no power of two never meet themselves
     other = LDL(20, 64, radix=radix, rng=np.random.default_rng(1), **common).parameters["weights"]
     np.testing.assert_array_equal(other, kernels.ldl_init(64, radix=radix, init="hadamard", dtype=np.float64)[0])

@@ -15,6 +15,7 @@ from ldlrpp.kernels.compiling import helper
 from ldlrpp.kernels.vectors import (
     UNIT,
     add,
+    add_many,
     lanes,
     load,
     load_unit,
@@ -297,22 +298,16 @@ def finish_backward(
             grad_a8, grad_b8 = multiply_add(grad, z8, grad_a8), multiply_add(grad, swap(z8, 8), grad_b8)
             grad = multiply_add(a8, grad, swap(multiply(b8, grad), 8))
             store_many(dst, d_base + line * d_line + r * d_row, d_line, grad)
-        add_to_unit(grads, i, grad_a8)
-        add_to_unit(grads, i + width, grad_b8)
-        add_to_unit(grads, i + 2 * width, grad_a4)
-        add_to_unit(grads, i + 3 * width, grad_b4)
-        add_to_unit(grads, i + 4 * width, grad_a2)
-        add_to_unit(grads, i + 5 * width, grad_b2)
-        add_to_unit(grads, i + 6 * width, multiply(factor, grad_a1))
-        add_to_unit(grads, i + 7 * width, multiply(factor, grad_b1))
-        add_to_unit(grads, i + 8 * width, multiply_add(b1, grad_b1, multiply(a1, grad_a1)))
-        add_to_unit(grads, i + 9 * width, sum_bias)
-
-
-@helper
-def add_to_unit(array, index, unit):
-    n_lanes = lanes(array)
-    store_many(array, index, n_lanes, add(load_unit(array, index, n_lanes), unit))
+        add_many(grads, i, n_lanes, grad_a8)
+        add_many(grads, i + width, n_lanes, grad_b8)
+        add_many(grads, i + 2 * width, n_lanes, grad_a4)
+        add_many(grads, i + 3 * width, n_lanes, grad_b4)
+        add_many(grads, i + 4 * width, n_lanes, grad_a2)
+        add_many(grads, i + 5 * width, n_lanes, grad_b2)
+        add_many(grads, i + 6 * width, n_lanes, multiply(factor, grad_a1))
+        add_many(grads, i + 7 * width, n_lanes, multiply(factor, grad_b1))
+        add_many(grads, i + 8 * width, n_lanes, multiply_add(b1, grad_b1, multiply(a1, grad_a1)))
+        add_many(grads, i + 9 * width, n_lanes, sum_bias)
 
 
 # --- Moving lines ----------------------------------------------------------------------------------------------------

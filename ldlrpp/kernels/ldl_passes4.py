@@ -6,10 +6,11 @@ nothing lies between that would have to be computed again.
 
 from ldlrpp.kernels.addresses import Array, ByAddress, Place, Size
 from ldlrpp.kernels.compiling import helper
-from ldlrpp.kernels.ldl_passes import AHEAD, add_to_unit
+from ldlrpp.kernels.ldl_passes import AHEAD
 from ldlrpp.kernels.vectors import (
     UNIT,
     add,
+    add_many,
     blocks,
     exchange,
     lanes,
@@ -59,11 +60,6 @@ def mix4(
                     store_many(dst, d_base + line * d_line + j * d_inner + r * d_row, d_step, y)
 
 
-@helper
-def _add_to(array, index, step, vectors):
-    store_many(array, index, step, add(load_many(array, index, step, 4), vectors))
-
-
 @ByAddress
 def mix4_backward(
     z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
@@ -91,10 +87,10 @@ def mix4_backward(
                     grad_w1 = multiply_add(grad, exchange(inputs, 1), grad_w1)
                     grad_w2 = multiply_add(grad, exchange(inputs, 2), grad_w2)
                     grad_w3 = multiply_add(grad, exchange(inputs, 3), grad_w3)
-                _add_to(grads, i, w_step, grad_w0)
-                _add_to(grads, i + width, w_step, grad_w1)
-                _add_to(grads, i + 2 * width, w_step, grad_w2)
-                _add_to(grads, i + 3 * width, w_step, grad_w3)
+                add_many(grads, i, w_step, grad_w0)
+                add_many(grads, i + width, w_step, grad_w1)
+                add_many(grads, i + 2 * width, w_step, grad_w2)
+                add_many(grads, i + 3 * width, w_step, grad_w3)
                 w0, w1 = load_many(weights, i, w_step, 4), exchange(load_many(weights, i + width, w_step, 4), 1)
                 w2 = exchange(load_many(weights, i + 2 * width, w_step, 4), 2)
                 w3 = exchange(load_many(weights, i + 3 * width, w_step, 4), 3)
@@ -207,13 +203,13 @@ def finish4_backward(
         b2, b3 = load_unit(weights, i + 6 * width, n_lanes), load_unit(weights, i + 7 * width, n_lanes)
         of_scale = _sum(b0, grad_b0, b1, grad_b1)
         of_scale = multiply_add(b3, grad_b3, multiply_add(b2, grad_b2, of_scale))
-        add_to_unit(grads, i, blocks(grad_w0, grad_w1, grad_w2, grad_w3, 0))
-        add_to_unit(grads, i + width, blocks(grad_w0, grad_w1, grad_w2, grad_w3, 1))
-        add_to_unit(grads, i + 2 * width, blocks(grad_w0, grad_w1, grad_w2, grad_w3, 2))
-        add_to_unit(grads, i + 3 * width, blocks(grad_w0, grad_w1, grad_w2, grad_w3, 3))
-        add_to_unit(grads, i + 4 * width, multiply(factor, grad_b0))
-        add_to_unit(grads, i + 5 * width, multiply(factor, grad_b1))
-        add_to_unit(grads, i + 6 * width, multiply(factor, grad_b2))
-        add_to_unit(grads, i + 7 * width, multiply(factor, grad_b3))
-        add_to_unit(grads, i + 8 * width, of_scale)
-        add_to_unit(grads, i + 9 * width, sum_bias)
+        add_many(grads, i, n_lanes, blocks(grad_w0, grad_w1, grad_w2, grad_w3, 0))
+        add_many(grads, i + width, n_lanes, blocks(grad_w0, grad_w1, grad_w2, grad_w3, 1))
+        add_many(grads, i + 2 * width, n_lanes, blocks(grad_w0, grad_w1, grad_w2, grad_w3, 2))
+        add_many(grads, i + 3 * width, n_lanes, blocks(grad_w0, grad_w1, grad_w2, grad_w3, 3))
+        add_many(grads, i + 4 * width, n_lanes, multiply(factor, grad_b0))
+        add_many(grads, i + 5 * width, n_lanes, multiply(factor, grad_b1))
+        add_many(grads, i + 6 * width, n_lanes, multiply(factor, grad_b2))
+        add_many(grads, i + 7 * width, n_lanes, multiply(factor, grad_b3))
+        add_many(grads, i + 8 * width, n_lanes, of_scale)
+        add_many(grads, i + 9 * width, n_lanes, sum_bias)

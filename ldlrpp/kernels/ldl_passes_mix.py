@@ -14,6 +14,7 @@ from ldlrpp.kernels.compiling import helper
 from ldlrpp.kernels.vectors import (
     UNIT,
     add,
+    add_many,
     exchange,
     lanes,
     load,
@@ -90,7 +91,7 @@ def _add_gradients(z, z_at, src, src_at, grads, w, w_line, distance, n_lines, in
                         for r in range(0, rows * n_lanes, n_lanes):
                             others = swaps(load(z, z_group + m * z_step + r), n, stride)
                             sums = multiply_add(load(src, s_group + i * s_step + r), others, sums)
-                        _add_to(grads, w_group + i * w_step + (i ^ m) * q_step, width, sums, n)
+                        add_many(grads, w_group + i * w_step + (i ^ m) * q_step, width, sums)
 
 
 @helper
@@ -118,16 +119,11 @@ def _add_gradients_of_lines(z, z_at, src, src_at, grads, w, w_line, distance, n_
                                 sums2 = multiply_add(load(src, s + 2 * s_step), inputs, sums2)
                                 sums3 = multiply_add(load(src, s + 3 * s_step), inputs, sums3)
                         at = w_group + i * w_step + (i ^ m) * width
-                        _add_to(grads, at, width, sums0, n)
-                        _add_to(grads, at + w_step, width, exchange(sums1, 1), n)
+                        add_many(grads, at, width, sums0)
+                        add_many(grads, at + w_step, width, exchange(sums1, 1))
                         if n == 4:
-                            _add_to(grads, at + 2 * w_step, width, exchange(sums2, 2), n)
-                            _add_to(grads, at + 3 * w_step, width, exchange(sums3, 3), n)
-
-
-@helper
-def _add_to(array, index, step, vectors, n):
-    store_many(array, index, step, add(load_many(array, index, step, n), vectors))
+                            add_many(grads, at + 2 * w_step, width, exchange(sums2, 2))
+                            add_many(grads, at + 3 * w_step, width, exchange(sums3, 3))
 
 
 @ByAddress
@@ -244,7 +240,7 @@ def mix_turned_backward(
                     for r in range(0, all_rows, n_lanes):
                         numbers = load_splats(z, z_base + (first + m) * z_line + r + j, one, 8)
                         sums = multiply_add(load(src, s_base + (first + i) * s_line + r), numbers, sums)
-                    _add_to(grads, at + j * width, width, sums, 8)
+                    add_many(grads, at + j * width, width, sums)
         for i in range(members):
             for r in range(0, all_rows, ROWS * n_lanes):
                 back = zeros_many(z, ROWS)
@@ -301,27 +297,29 @@ def take_gradients(
         store(grads, i, total)
 
 
-@ByAddress
-def fold_scale(weights: Array, w: Size, n: Size, scale: Array, position: Size, n_lines: Size, width: Size):
-    """Multiply weights by the scale."""
+@helper
+def _fold_scale(weights, w, n, scale, position, n_lines, width, turned):
     n_lanes = lanes(weights)
     for line in range(0, n_lines * n_lanes, n_lanes):
         factor = load(scale, position + line)
         for q in range(w + line, w + line + n * width, width):
             store(weights, q, multiply(factor, load(weights, q)))
+        if turned:
+            for q in range(w + line, w + line + n * width, n_lanes * width):
+                turn(weights, q, width)
+                transpose(weights, q, width)
+
+
+@ByAddress
+def fold_scale(weights: Array, w: Size, n: Size, scale: Array, position: Size, n_lines: Size, width: Size):
+    """Multiply weights by the scale."""
+    _fold_scale(weights, w, n, scale, position, n_lines, width, 0)
 
 
 @ByAddress
 def fold_scale_turned(weights: Array, w: Size, n: Size, scale: Array, position: Size, n_lines: Size, width: Size):
-    """Multiply weights by the scale and order them by the lane that they multiply: row i, lane j from lane i to j."""
-    n_lanes = lanes(weights)
-    for line in range(0, n_lines * n_lanes, n_lanes):
-        factor = load(scale, position + line)
-        for q in range(w + line, w + line + n * width, width):
-            store(weights, q, multiply(factor, load(weights, q)))
-        for q in range(w + line, w + line + n * width, n_lanes * width):
-            turn(weights, q, width)
-            transpose(weights, q, width)
+    """The same, and order weights by the lane that they multiply: row i, lane j from lane i to lane j."""
+    _fold_scale(weights, w, n, scale, position, n_lines, width, 1)
 
 
 @helper

@@ -218,6 +218,21 @@ def store_many(typingctx, array, index, step, vectors):
 
 
 @intrinsic
+def add_many(typingctx, array, index, step, vectors):
+    """Add several vectors to those that are ``step`` entries apart."""
+
+    def codegen(context, builder, signature, args):
+        pointer, index, step, value = args
+        for vector in _each(vectors, value, builder):
+            old = _load(context, builder, array, pointer, index, vector.type)
+            _store(context, builder, array, pointer, index, builder.fadd(old, vector))
+            index = builder.add(index, step)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, vectors), codegen
+
+
+@intrinsic
 def zeros_many(typingctx, array, n):
     """``n`` vectors of zeros, a literal."""
     if not isinstance(n, types.IntegerLiteral):
@@ -483,7 +498,9 @@ def _steps(vectors, shuffle):
     return vectors
 
 
-def _square(name):
+def _square(source):
+    """``source(lane, i, bit, lanes)`` is the lane that the i-th vector takes in a step; the other's follow its own."""
+
     def function(typingctx, array, index, step):
         kind = Vectors(array.dtype, Vector(array.dtype).lanes)
 
@@ -496,10 +513,7 @@ def _square(name):
                 index = builder.add(index, step)
 
             def shuffle(own, other, i, bit):
-                if name == "turn":
-                    order = [lane + kind.lanes * (lane & bit > 0) for lane in range(kind.lanes)]
-                else:
-                    order = [lane if lane & bit == i & bit else kind.lanes + (lane ^ bit) for lane in range(kind.lanes)]
+                order = [source(lane, i, bit, kind.lanes) for lane in range(kind.lanes)]
                 mask = ir.Constant(ir.VectorType(ir.IntType(32), kind.lanes), order)
                 return builder.shuffle_vector(own, other, mask)
 
@@ -514,5 +528,5 @@ def _square(name):
 
 #: In place, lane i of the j-th of as many vectors as a vector has lanes, ``step`` apart, becomes
 #: lane i of number ``i XOR j`` (`turn`, its own inverse), or lane j of number i (`transpose`).
-turn = intrinsic(_square("turn"))
-transpose = intrinsic(_square("transpose"))
+turn = intrinsic(_square(lambda lane, i, bit, lanes: lane + lanes * (lane & bit > 0)))
+transpose = intrinsic(_square(lambda lane, i, bit, lanes: lane if lane & bit == i & bit else lanes + (lane ^ bit)))
