@@ -18,7 +18,7 @@ from common import best, multiply_adds
 
 from ldlrpp import kernels
 from ldlrpp.kernels import ldl_cpu
-from ldlrpp.kernels.ldl_weights import stages, weights_shape
+from ldlrpp.kernels.ldl_weights import RADICES, stages, weights_shape
 
 
 class Layer:
@@ -149,7 +149,7 @@ def larger_radices():
     )
     for log in (8, 10, 12, 14, 16):
         unit = None
-        for radix in (2, 4, 8, 16, 32):
+        for radix in RADICES:
             layer = Layer(2**log, 2**20 >> log, radix=radix)
             forward, backward = best(layer.forward), best(layer.backward)
             rate = 16 * multiply_add_rate()
@@ -162,6 +162,15 @@ def larger_radices():
                 f"{forward / unit[0]:>10.2f}{(forward + backward) / unit[1]:>7.2f}",
                 flush=True,
             )
+
+
+def a_batch_of_training():
+    print("\nA batch of 200, float32: forward and backward ms")
+    for width in (256, 1024, 2048):
+        for radix in RADICES:
+            layer = Layer(width, 200, radix=radix)
+            print(f"  N = {width:>4}, radix {radix:>2}: {1e3 * best(layer.forward, 100):.3f}", end="", flush=True)
+            print(f" {1e3 * best(layer.backward, 100):.3f}", flush=True)
 
 
 def against_dense():
@@ -256,6 +265,7 @@ def main():
     for exponent in (18, 20, 22):
         radix_4_against_2(exponent)
     larger_radices()
+    a_batch_of_training()
     against_dense()
     cliffs()
     one_row()

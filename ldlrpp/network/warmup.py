@@ -19,7 +19,7 @@ def warmup(dtypes: DTypeLike | Sequence[DTypeLike] = (np.float32, np.float64)) -
     """Compile the kernels, which otherwise the first call or fit does that wants them.
 
     Compiled kernels are kept on disk: this is worth its time once for an installation, before a demonstration or when a
-    container is built. It takes some 25 s a dtype, and less than a second where all is compiled. Read-only arrays,
+    container is built. It takes some 30 s a dtype, and less than a second where all is compiled. Read-only arrays,
     such as memory-mapped files, are not covered: Numba compiles for them when they come.
 
     Parameters
