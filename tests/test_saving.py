@@ -136,3 +136,6 @@ def test_models_that_were_saved_before_there_were_radices(new):
                 fitted.set_params(radix=4).partial_fit(X, y)
             fitted.set_params(radix=2)
             np.testing.assert_array_equal(getattr(clone(loaded).fit(X, y), method)(X), expected)
+        else:
+            # the description says nothing of it
+            assert [layer.radix for layer in clone(loaded).fit(X, y).network_.layers[:-1]] == [4, 4]
