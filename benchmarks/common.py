@@ -4,7 +4,7 @@ import time
 
 import numba
 
-from ldlrpp.kernels import vectors
+from ldlrpp.kernels.cpu import vectors
 
 
 def best(function, repeats=15, seconds=0.5):

@@ -17,7 +17,7 @@ import scipy.fft
 from common import best, multiply_adds
 
 from ldlrpp import kernels
-from ldlrpp.kernels import ldl_cpu
+from ldlrpp.kernels import cpu
 from ldlrpp.kernels.ldl_weights import RADICES, stages, weights_shape
 
 
@@ -39,10 +39,10 @@ class Layer:
         self.multiply_adds_backward = 3 * self.multiply_adds - last
 
     def forward(self):
-        ldl_cpu.forward(self.x, *self.parameters, False, self.y)
+        cpu.ldl.forward(self.x, *self.parameters, False, self.y)
 
     def backward(self):
-        ldl_cpu.backward(self.y, self.x, *self.parameters[:2], self.grad_x, *self.grads)
+        cpu.ldl.backward(self.y, self.x, *self.parameters[:2], self.grad_x, *self.grads)
 
 
 @numba.njit(parallel=True, fastmath=True)
@@ -224,14 +224,14 @@ FIRST_CALL = """
 import sys, time
 import numpy as np
 from ldlrpp import kernels
-from ldlrpp.kernels import ldl_cpu
+from ldlrpp.kernels import cpu
 from ldlrpp.kernels.ldl_weights import weights_shape
 dtype, width = sys.argv[1], int(sys.argv[2])
 parameters = kernels.ldl_init(width, dtype=dtype)
 x = np.ones((200, width), dtype)
 grads = [np.empty_like(a) for a in (x, *parameters)]
-forward = lambda: ldl_cpu.forward(x, *parameters, False, x.copy())
-backward = lambda: ldl_cpu.backward(x, x, *parameters[:2], *grads)
+forward = lambda: cpu.ldl.forward(x, *parameters, False, x.copy())
+backward = lambda: cpu.ldl.backward(x, x, *parameters[:2], *grads)
 for call in (forward, backward):
     start = time.perf_counter()
     call()

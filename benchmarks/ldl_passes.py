@@ -11,11 +11,11 @@ import numba
 import numpy as np
 from common import best, multiply_adds
 
-from ldlrpp.kernels import ldl_passes as two
-from ldlrpp.kernels import ldl_passes4 as four
-from ldlrpp.kernels import ldl_passes_mix as more
-from ldlrpp.kernels.addresses import call
-from ldlrpp.kernels.vectors import lanes
+from ldlrpp.kernels.cpu import ldl_passes as two
+from ldlrpp.kernels.cpu import ldl_passes4 as four
+from ldlrpp.kernels.cpu import ldl_passes_mix as more
+from ldlrpp.kernels.cpu.addresses import call
+from ldlrpp.kernels.cpu.vectors import lanes
 
 
 @numba.njit

@@ -16,8 +16,8 @@ import numba
 import numpy as np
 from common import best
 
-from ldlrpp.kernels import memory, permutations_cpu, rpp_cpu
-from ldlrpp.kernels.threads import single_threaded_blas
+from ldlrpp.kernels import cpu
+from ldlrpp.kernels.cpu.threads import single_threaded_blas
 
 SHAPES = ((784, 10, 100), (1000, 10, 100), (1024, 64, 64), (4096, 64, 64))
 BATCHES = (1, 16, 64, 256, 1024)
@@ -35,16 +35,16 @@ class Layers:
         )
         seed, rows = np.uint64(7), np.empty((0, m), np.uint16)
         if kept:
-            rows = rpp_cpu.permutations(m, n, n * k, seed, share_columns, signs)
+            rows = cpu.rpp.permutations(m, n, n * k, seed, share_columns, signs)
         self.layer = self.hidden_t, seed, rows, share_columns, signs
         self.wide = np.empty((n * k if wide else 0, m), np.float32)
-        self.empty = functools.cache(lambda name, shape, dtype: memory.empty(shape, dtype))
+        self.empty = functools.cache(lambda name, shape, dtype: cpu.memory.empty(shape, dtype))
 
     def forward(self):
-        rpp_cpu.forward(self.x, *self.layer, self.bias, False, self.wide, False, self.empty, self.y)
+        cpu.rpp.forward(self.x, *self.layer, self.bias, False, self.wide, False, self.empty, self.y)
 
     def backward(self):
-        rpp_cpu.backward(
+        cpu.rpp.backward(
             self.grad_y, self.x, *self.layer, self.wide, self.empty, True, self.grad_x, self.grad_hidden_t,
             self.grad_bias,
         )  # fmt: skip
@@ -107,12 +107,12 @@ def variants():
 @numba.njit
 def generate(m, n_columns, signs, source, rows, tile):
     for first in range(0, n_columns, len(rows)):
-        permutations_cpu.permutation_columns(rows.reshape(-1), 0, m, len(rows), first, n_columns, np.uint64(5), signs)
+        cpu.permutations.permutation_columns(rows.reshape(-1), 0, m, len(rows), first, n_columns, np.uint64(5), signs)
         for r in range(len(rows) if len(tile) else 0):
             if signs:
-                rpp_cpu._gather_signed(source, rows[r], tile)
+                cpu.rpp._gather_signed(source, rows[r], tile)
             else:
-                rpp_cpu._gather(source, rows[r], tile)
+                cpu.rpp._gather(source, rows[r], tile)
 
 
 def entries():
@@ -121,7 +121,7 @@ def entries():
         source, n_columns = np.ones(m, np.float32), max(8, 2**20 // m // 8 * 8)
         seconds = [
             best(lambda: generate(m, n_columns, signs, source, np.empty((8, m), dtype), tile))  # noqa: B023
-            for signs, dtype in ((s, permutations_cpu.entry_dtype(m, s)) for s in (False, True))
+            for signs, dtype in ((s, cpu.permutations.entry_dtype(m, s)) for s in (False, True))
             for tile in (source[:0], np.empty_like(source))
         ]
         print(f"  m = {m}: " + ", ".join(f"{1e9 * s / (m * n_columns):.2f}" for s in seconds), flush=True)

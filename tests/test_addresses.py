@@ -4,8 +4,8 @@ import numba
 import numpy as np
 import pytest
 
-from ldlrpp.kernels.addresses import Array, ByAddress, Place, Size, call
-from ldlrpp.kernels.vectors import load, store
+from ldlrpp.kernels.cpu.addresses import Array, ByAddress, Place, Size, call
+from ldlrpp.kernels.cpu.vectors import load, store
 
 
 @ByAddress

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import reference
 
-from ldlrpp.kernels import dense_cpu
-from ldlrpp.kernels.threads import single_threaded_blas
+from ldlrpp.kernels import cpu
+from ldlrpp.kernels.cpu.threads import single_threaded_blas
 
 # Parts of a product are 100 rows and 128 columns at least: one part, parts that are whole, and parts that are cut.
 SHAPES = [(1, 1), (1, 10), (2, 1), (3, 7), (64, 33), (127, 129), (128, 128), (300, 257), (4100, 40), (40, 2100)]
@@ -25,10 +25,10 @@ def test_dense_is_the_product(n_inputs, n_outputs, batch, dtype, threads):
     x, weights, bias, grad_y = arrays(batch, n_inputs, n_outputs, dtype)
     out, grad_x, grad_weights, grad_bias = (np.full_like(a, np.nan) for a in (grad_y, x, weights, bias))
     with single_threaded_blas():
-        dense_cpu.forward(x, weights, bias, False, out)
+        cpu.dense.forward(x, weights, bias, False, out)
         positive = np.full_like(out, np.nan)
-        dense_cpu.forward(x, weights, bias, True, positive)
-        dense_cpu.backward(grad_y, x, weights, True, grad_x, grad_weights, grad_bias)
+        cpu.dense.forward(x, weights, bias, True, positive)
+        cpu.dense.backward(grad_y, x, weights, True, grad_x, grad_weights, grad_bias)
     np.testing.assert_array_equal(positive, np.maximum(out, 0))
     exact = [a.astype(np.float64) for a in (x, weights, bias, grad_y)]
     x, weights, bias, grad_y = exact
@@ -55,8 +55,8 @@ def test_bits_do_not_depend_on_the_number_of_threads(n_inputs, n_outputs, set_th
         results.append([np.empty_like(a) for a in (grad_y, x, weights, bias)])
         out, *gradients = results[-1]
         with single_threaded_blas():
-            dense_cpu.forward(x, weights, bias, False, out)
-            dense_cpu.backward(grad_y, x, weights, True, *gradients)
+            cpu.dense.forward(x, weights, bias, False, out)
+            cpu.dense.backward(grad_y, x, weights, True, *gradients)
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -67,7 +67,7 @@ def test_the_gradient_of_the_input_may_be_left_out():
     for wanted in (True, False):
         grad_x, grad_weights, grad_bias = np.zeros_like(x), np.empty_like(weights), np.empty_like(bias)
         with single_threaded_blas():
-            dense_cpu.backward(grad_y, x, weights, wanted, grad_x, grad_weights, grad_bias)
+            cpu.dense.backward(grad_y, x, weights, wanted, grad_x, grad_weights, grad_bias)
         assert grad_x.any() == wanted
         results.append((grad_weights, grad_bias))
     for one, two in zip(*results, strict=True):

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from ldlrpp import LDLClassifier, LDLRegressor, LDLTransformer, LossCurveDisplay, RPPClassifier, RPPRegressor, kernels
-from ldlrpp.kernels import rpp_cpu
+from ldlrpp.kernels import cpu
 from ldlrpp.network import SGD, Adam, Logistic, Softmax, epochs, fit_lbfgs
 
 ESTIMATORS = [LDLClassifier, LDLRegressor, RPPClassifier, RPPRegressor]
@@ -451,11 +451,11 @@ def test_rpp_expands_once_for_a_prediction(digits, monkeypatch):
     X, _, y, _ = digits
     model = RPPClassifier((99, 50), max_iter=1, random_state=0).fit(X, y)
     calls = []
-    expand = rpp_cpu.expand
-    monkeypatch.setattr(rpp_cpu, "expand", lambda *arguments: (calls.append(0), expand(*arguments)))
-    monkeypatch.setattr(rpp_cpu, "permutations", None)
-    computed, generate = [], rpp_cpu._permutations
-    monkeypatch.setattr(rpp_cpu, "_permutations", lambda *arguments: (computed.append(0), generate(*arguments)))
+    expand = cpu.rpp.expand
+    monkeypatch.setattr(cpu.rpp, "expand", lambda *arguments: (calls.append(0), expand(*arguments)))
+    monkeypatch.setattr(cpu.rpp, "permutations", None)
+    computed, generate = [], cpu.rpp._permutations
+    monkeypatch.setattr(cpu.rpp, "_permutations", lambda *arguments: (computed.append(0), generate(*arguments)))
     rows = np.concatenate([X] * 3)
     # the last chunk may have few rows
     for n_rows in (2 * 1024 + 100, 1024 + 5):

@@ -54,7 +54,7 @@ ldlrpp.kernels.ldl_backward(z, x, weights, scale)
 """
 SMALL = """
 import numpy
-from ldlrpp.kernels.elementwise_cpu import relu_backward
+from ldlrpp.kernels.cpu.elementwise import relu_backward
 x = numpy.array([[-1.0, 2.0]])
 relu_backward(x, x)
 """

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ldlrpp import kernels
-from ldlrpp.kernels import ldl_cpu, ldl_plain
-from ldlrpp.kernels.ldl_programs import programs
-from ldlrpp.kernels.ldl_tiles import block_forward
+from ldlrpp.kernels import cpu
+from ldlrpp.kernels.cpu import ldl_plain
+from ldlrpp.kernels.cpu.ldl_programs import programs
+from ldlrpp.kernels.cpu.ldl_tiles import block_forward
 from ldlrpp.kernels.ldl_weights import RADICES, weights_shape
 
 # below a vector, one vector, one to several passes of one and two stages, in one piece and in top and bottom stages
@@ -77,8 +78,8 @@ def test_relu_of_the_forward_pass(radix, width, batch, dtype):
     x, _, weights, scale, bias = layer(width, batch, dtype, radix=radix)
     x[0, 0] = np.nan
     plain, positive = np.empty_like(x), np.empty_like(x)
-    ldl_cpu.forward(x, weights, scale, bias, False, plain)
-    ldl_cpu.forward(x, weights, scale, bias, True, positive)
+    cpu.ldl.forward(x, weights, scale, bias, False, plain)
+    cpu.ldl.forward(x, weights, scale, bias, True, positive)
     np.testing.assert_array_equal(positive, np.maximum(plain, 0))
     assert np.isnan(positive[0]).all()
 
@@ -118,8 +119,8 @@ def test_wide_rows(radix, width, batch, dtype):
 @pytest.mark.parametrize(
     "rows",
     [
-        (ldl_cpu._WIDE_ROWS, ldl_cpu._BLOCK, ldl_cpu._TILE_POSITIONS),
-        (ldl_cpu._BACKWARD_ROWS, ldl_cpu._BACKWARD_BLOCK // 2, ldl_cpu._BACKWARD_TILE_POSITIONS),
+        (cpu.ldl._WIDE_ROWS, cpu.ldl._BLOCK, cpu.ldl._TILE_POSITIONS),
+        (cpu.ldl._BACKWARD_ROWS, cpu.ldl._BACKWARD_BLOCK // 2, cpu.ldl._BACKWARD_TILE_POSITIONS),
     ],
     ids=["forward", "backward"],
 )
@@ -127,7 +128,7 @@ def test_how_wide_rows_are_cut(rows, dtype, radix):
     bits, itemsize = radix.bit_length() - 1, np.dtype(dtype).itemsize
     n_lanes = 64 // itemsize
     for log in range(12, 27):
-        chunk, block, lines = ldl_cpu._plan(2**log, itemsize, radix, *rows)
+        chunk, block, lines = cpu.ldl._plan(2**log, itemsize, radix, *rows)
         # whole lines and stages, and fewer than all
         assert block % n_lanes == 0
         assert block <= 2 ** (log - 1)
@@ -358,20 +359,20 @@ def test_index_arithmetic_past_2_to_the_31(radix, small, tmp_path):
         program, top = programs(x.dtype, radix, width, block, backward=True)
         y, grad_x = flat["y"], flat["grad_x"]
         if block < width:
-            ldl_cpu._forward_top(top, flat["x"], flat_weights, y, width, first, batch, 8, block, 2)
+            cpu.ldl._forward_top(top, flat["x"], flat_weights, y, width, first, batch, 8, block, 2)
             grad_x[-x.size :] = y[-x.size :]
-            ldl_cpu._forward_blocks(program, y, flat_weights, scale, bias, y, first, batch, 8, block, False)
+            cpu.ldl._forward_blocks(program, y, flat_weights, scale, bias, y, first, batch, 8, block, False)
             for array in grads:
                 array[:] = 0
-            ldl_cpu._backward_blocks(
+            cpu.ldl._backward_blocks(
                 program, flat["grad_y"], grad_x, flat_weights, scale, grad_x, *grads, first, batch, 8, block, 1
             )
-            ldl_cpu._backward_top(top, flat["x"], flat_weights, grad_x, grads[0], width, first, batch, 8, block, 2)
+            cpu.ldl._backward_top(top, flat["x"], flat_weights, grad_x, grads[0], width, first, batch, 8, block, 2)
             check_backward(
                 grad_y, x, weights, scale, (long["grad_x"][first:], grads[0].reshape(weights.shape), *grads[1:])
             )
         else:
-            ldl_cpu._forward_blocks(program, flat["x"], flat_weights, scale, bias, y, first, batch, 8, block, False)
+            cpu.ldl._forward_blocks(program, flat["x"], flat_weights, scale, bias, y, first, batch, 8, block, False)
         check_forward(x, weights, scale, bias, long["y"][first:])
         long["y"][first:] = 0
 

@@ -15,8 +15,8 @@ from sklearn.metrics import mean_poisson_deviance
 from threadpoolctl import threadpool_info
 
 from ldlrpp import kernels
-from ldlrpp.kernels.elementwise_cpu import take_rows
-from ldlrpp.kernels.threads import single_threaded_blas
+from ldlrpp.kernels.cpu.elementwise import take_rows
+from ldlrpp.kernels.cpu.threads import single_threaded_blas
 from ldlrpp.network import (
     LDL,
     RPP,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ldlrpp import kernels
-from ldlrpp.kernels import rpp_cpu
-from ldlrpp.kernels.threads import single_threaded_blas
+from ldlrpp.kernels import cpu
+from ldlrpp.kernels.cpu.threads import single_threaded_blas
 
 # (m, n, k): the two kinds of permutation, odd, prime, 2^k and 2^k ± 1, several blocks of columns, single columns and
 # permutations
@@ -183,8 +183,8 @@ def test_any_signs_can_be_given():
 def test_permutations_are_checked_once_for_an_array(monkeypatch, tmp_path):
     m, n, k = 100, 3, 5
     x, grad_y, hidden, _ = layer(m, n, k, 5, np.float32)
-    checks, check_rows = [], kernels.rpp.rpp_cpu.is_permutation
-    monkeypatch.setattr(kernels.rpp.rpp_cpu, "is_permutation", lambda *a: (checks.append(0), check_rows(*a)))
+    checks, check_rows = [], cpu.rpp.is_permutation
+    monkeypatch.setattr(cpu.rpp, "is_permutation", lambda *a: (checks.append(0), check_rows(*a)))
     permutation = kernels.rpp_permutation(m, n, k, 3)
     np.save(tmp_path / "p.npy", permutation)
     for array in (permutation, np.load(tmp_path / "p.npy", mmap_mode="r"), permutation[:]):
@@ -278,12 +278,12 @@ def wide_kernels(m, width, k, batch, stored, signs, wide):
     y, grad_x = np.empty_like(grad_y), np.empty_like(x)
     grad_hidden_t, grad_bias = np.empty_like(options[0]), np.empty_like(bias)
     with single_threaded_blas():
-        rpp_cpu.forward(x, *options, bias, False, wide, False, rubbish, y)
+        cpu.rpp.forward(x, *options, bias, False, wide, False, rubbish, y)
         again = np.empty_like(y)
-        rpp_cpu.forward(x, *options, bias, False, wide, len(wide) > 0, rubbish, again)
+        cpu.rpp.forward(x, *options, bias, False, wide, len(wide) > 0, rubbish, again)
         positive = np.empty_like(y)
-        rpp_cpu.forward(x, *options, bias, True, wide, len(wide) > 0, rubbish, positive)
-        rpp_cpu.backward(grad_y, x, *options, wide, rubbish, True, grad_x, grad_hidden_t, grad_bias)
+        cpu.rpp.forward(x, *options, bias, True, wide, len(wide) > 0, rubbish, positive)
+        cpu.rpp.backward(grad_y, x, *options, wide, rubbish, True, grad_x, grad_hidden_t, grad_bias)
     np.testing.assert_array_equal(positive, np.maximum(y, 0))
     return y, again, grad_x, grad_hidden_t, grad_bias
 
@@ -297,7 +297,7 @@ KEPT = [(7, 3, 2, 5), (50, 20, 10, 1100), (1000, 999, 100, 64), (17_000, 70, 30,
 def test_permutations_and_weights_that_are_kept_change_no_bit(shape, signs):
     m, width, k, _ = shape
     n = -(-width // k)
-    none, kept = np.empty((0, m), np.uint16), rpp_cpu.permutations(m, n, width, np.uint64(5), False, signs)
+    none, kept = np.empty((0, m), np.uint16), cpu.rpp.permutations(m, n, width, np.uint64(5), False, signs)
     computed = wide_kernels(*shape, none, signs, np.empty((0, m), np.float32))
     np.testing.assert_array_equal(computed[0], computed[1])
     for stored in (none, kept):

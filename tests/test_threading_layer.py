@@ -13,7 +13,7 @@ import numba, numpy, sklearn
 before = dict(os.environ)
 {before}
 import ldlrpp
-from ldlrpp.kernels.elementwise_cpu import relu_backward
+from ldlrpp.kernels.cpu.elementwise import relu_backward
 relu_backward(numpy.zeros((4, 4), "f"), numpy.zeros((4, 4), "f"))
 assert dict(os.environ) == before
 code = "import os; print(sorted(v for v in os.environ if v.startswith(('GOMP', 'OMP'))))"
@@ -81,7 +81,7 @@ def test_what_the_user_says_of_waiting_stays(variable):
 FORK = """
 import os, signal
 import numpy, ldlrpp
-from ldlrpp.kernels.elementwise_cpu import relu_backward
+from ldlrpp.kernels.cpu.elementwise import relu_backward
 x = numpy.full((500, 500), -1.0)
 relu_backward(x.copy(), x)
 child = os.fork()
@@ -106,11 +106,11 @@ import joblib
 joblib.cpu_count = lambda: {quota}
 import numba, numpy, warnings
 import ldlrpp
-from ldlrpp.kernels import ldl_cpu
+from ldlrpp.kernels import cpu
 warnings.simplefilter("ignore")
 seen = []
-forward = ldl_cpu.forward
-ldl_cpu.forward = lambda *args: (seen.append(numba.get_num_threads()), forward(*args))
+forward = cpu.ldl.forward
+cpu.ldl.forward = lambda *args: (seen.append(numba.get_num_threads()), forward(*args))
 ldlrpp.kernels.ldl_forward(numpy.zeros((1, 2)), *ldlrpp.kernels.ldl_init(2, dtype="d"))
 for n_jobs in (None, -1, 3):
     ldlrpp.LDLRegressor(2, n_jobs=n_jobs, max_iter=1).fit(numpy.zeros((3, 2)), numpy.zeros(3))

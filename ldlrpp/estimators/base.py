@@ -23,7 +23,7 @@ from ldlrpp.estimators.inspection import Inspection
 from ldlrpp.estimators.layers import build, same_layers
 from ldlrpp.estimators.parameters import LDL, RPP
 from ldlrpp.estimators.undo import Diverged, all_or_nothing
-from ldlrpp.kernels.threads import kernel_threads
+from ldlrpp.kernels.cpu.threads import kernel_threads
 from ldlrpp.network import SGD, Adam, Average, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
 _logger = logging.getLogger("ldlrpp")

@@ -9,9 +9,9 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 
 from ldlrpp.estimators.inspection import Seeds
 from ldlrpp.estimators.parameters import LAYERS
-from ldlrpp.kernels import rpp_cpu
+from ldlrpp.kernels import cpu
+from ldlrpp.kernels.cpu.threads import one_kernel
 from ldlrpp.kernels.ldl_weights import INITS
-from ldlrpp.kernels.threads import one_kernel
 from ldlrpp.network import LDL, RPP, Dense
 
 # Bytes of permutations and wide weights that the layers of a network keep, together, during a fit or a prediction.
@@ -132,7 +132,7 @@ def _rpp(
     if permutation == "stored":
         if key not in stored_by_shape:
             with one_kernel():
-                stored = rpp_cpu.permutations(m, n_columns, width, np.uint64(seed), share_columns, signs)
+                stored = cpu.rpp.permutations(m, n_columns, width, np.uint64(seed), share_columns, signs)
             stored_by_shape[key] = seed, stored
         seed, rows = stored_by_shape[key]
     return RPP(

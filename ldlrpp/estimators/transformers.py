@@ -15,7 +15,7 @@ from ldlrpp.estimators.ldl import LDLClassifier, LDLRegressor
 from ldlrpp.estimators.parameters import with_parameters
 from ldlrpp.estimators.rpp import RPPClassifier, RPPRegressor
 from ldlrpp.estimators.undo import all_or_nothing
-from ldlrpp.kernels.threads import kernel_threads
+from ldlrpp.kernels.cpu.threads import kernel_threads
 
 
 class NetworkTransformer(

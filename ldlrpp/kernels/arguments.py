@@ -5,8 +5,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from ldlrpp.kernels import memory
-
 #: The dtype that all arrays of a call have.
 Float = TypeVar("Float", np.float32, np.float64)
 
@@ -97,13 +95,13 @@ def positive_number(name, value):
     return number
 
 
-def output(out, shape, dtype, inputs):
+def output(out, shape, dtype, inputs, empty):
     """Return the array that a kernel should write for the argument ``out``: ``out`` itself where it can serve.
 
-    A fresh array stands in where ``out`` is None or shares memory with an input; the caller copies back.
+    One from ``empty(shape, dtype)`` stands in where ``out`` is None or overlaps with an input; the caller copies back.
     """
     if out is None:
-        return memory.empty(shape, dtype)
+        return empty(shape, dtype)
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
     if out.dtype != dtype:
@@ -114,7 +112,7 @@ def output(out, shape, dtype, inputs):
         raise ValueError("out must be writeable, got a read-only array")
     if out.flags.c_contiguous and not any(np.may_share_memory(out, array) for array in inputs):
         return out
-    return memory.empty(shape, dtype)
+    return empty(shape, dtype)
 
 
 def _integer(name, value):

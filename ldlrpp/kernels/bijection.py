@@ -54,7 +54,7 @@ definition is as it is:
 
 No intermediate value overflows its type, so that the same source means the same under Python, Numba's CPU compiler, its
 CUDA compiler (which compiles an ``@njit`` function that a CUDA kernel calls) and its CUDA simulator. `feistel` gives
-one position, which a CUDA thread wants; ``permutations_cpu.permutation_column`` does the same rounds to 32 at a time.
+one position, which a CUDA thread wants; ``cpu.permutations.permutation_column`` does the same rounds to 32 at a time.
 
 .. [1] J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """

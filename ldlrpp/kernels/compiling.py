@@ -21,7 +21,8 @@ def _say_once(message):
 @functools.cache
 def _sources():
     """What the kernels' sources are, for any of them may contain, or call, any other."""
-    stats = (file.stat() for file in sorted(Path(__file__).parent.glob("*.py")))
+    here = Path(__file__).parent
+    stats = (file.stat() for folder in (here, here / "cpu") for file in sorted(folder.glob("*.py")))
     return tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ldlrpp.kernels import arguments, ldl_cpu
+from ldlrpp.kernels import arguments, cpu
 from ldlrpp.kernels.arguments import Float
+from ldlrpp.kernels.cpu.threads import one_kernel
 from ldlrpp.kernels.ldl_weights import RADICES, radix_by_shape, weights_shape
-from ldlrpp.kernels.threads import one_kernel
 
 
 def ldl_forward(
@@ -86,9 +86,9 @@ def ldl_forward(
     x = _batch("x", x)
     weights, scale = _parameters(weights, scale, x.dtype, x.shape[1])
     bias = _vector("bias", bias, x)
-    y = arguments.output(out, x.shape, x.dtype, (x, weights, scale, bias))
+    y = arguments.output(out, x.shape, x.dtype, (x, weights, scale, bias), cpu.memory.empty)
     with one_kernel():
-        ldl_cpu.forward(x, weights, scale, bias, False, y)
+        cpu.ldl.forward(x, weights, scale, bias, False, y)
     if out is None or y is out:
         return y
     out[...] = y
@@ -154,7 +154,7 @@ def ldl_backward(
     grad_scale = np.empty_like(grad_weights, shape=scale.shape)
     grad_bias = np.empty_like(grad_scale)
     with one_kernel():
-        ldl_cpu.backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias)
+        cpu.ldl.backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias)
     return grad_x, grad_weights, grad_scale, grad_bias
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ldlrpp.kernels import arguments, bijection, memory, permutations_cpu, rpp_cpu
+from ldlrpp.kernels import arguments, bijection, cpu
 from ldlrpp.kernels.arguments import Float
-from ldlrpp.kernels.threads import kernel_threads, one_kernel, single_threaded_blas
+from ldlrpp.kernels.cpu.threads import kernel_threads, one_kernel, single_threaded_blas
 
 # Weak references to arrays that were found to be permutations, by their ids.
 _checked = {}
@@ -188,9 +188,9 @@ def rpp_forward(
                 f"got {bias.shape}"
             )
     stored = _stored(permutation, hidden_t, n_permutations, share_columns, signs)
-    y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias))
+    y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias), cpu.memory.empty)
     with kernel_threads(), single_threaded_blas():
-        rpp_cpu.forward(
+        cpu.rpp.forward(
             x, hidden_t, seed, stored, bool(share_columns), bool(signs), bias, False, _none(hidden_t), False,
             _scratch(), y,
         )  # fmt: skip
@@ -271,7 +271,7 @@ def rpp_backward(
     grad_x = np.empty(x.shape, x.dtype)
     grad_hidden_t, grad_bias = np.empty(hidden_t.shape, x.dtype), np.empty(grad_y.shape[1], x.dtype)
     with kernel_threads(), single_threaded_blas():
-        rpp_cpu.backward(
+        cpu.rpp.backward(
             grad_y, x, hidden_t, seed, stored, bool(share_columns), bool(signs), _none(hidden_t), _scratch(), True,
             grad_x, grad_hidden_t, grad_bias,
         )  # fmt: skip
@@ -330,7 +330,7 @@ def rpp_expand(
     hidden_t = np.ascontiguousarray(hidden.T)
     wide = np.empty((width, len(hidden)), hidden.dtype)
     with one_kernel():
-        rpp_cpu.expand(
+        cpu.rpp.expand(
             hidden_t, seed, _none(hidden_t, np.uint16), bool(share_columns), bool(signs), _scratch(), wide
         )  # fmt: skip
     return wide.T
@@ -389,7 +389,7 @@ def rpp_permutation(
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
     with one_kernel():
-        rows = rpp_cpu.permutations(n_inputs, n_columns, n_permutations * n_columns, seed, False, bool(signs))
+        rows = cpu.rpp.permutations(n_inputs, n_columns, n_permutations * n_columns, seed, False, bool(signs))
     return rows.reshape(n_permutations, n_columns, n_inputs).transpose(0, 2, 1)
 
 
@@ -432,7 +432,7 @@ def _stored(permutation, hidden_t, n_permutations, share_columns, signs):
     arguments.check_shape(
         "permutation", permutation, (n_permutations, m, 1 if share_columns else n), ("k", "m", "columns")
     )
-    if signs and permutation.itemsize < permutations_cpu.entry_dtype(m, signs).itemsize:
+    if signs and permutation.itemsize < cpu.permutations.entry_dtype(m, signs).itemsize:
         raise TypeError(f"permutation must have dtype uint32 for a sign and numbers below m = {m}, got uint16")
     largest = (permutation & np.iinfo(permutation.dtype).max // 2 if signs else permutation).max()
     if largest >= m:
@@ -450,7 +450,7 @@ def _check_permutation(given, rows, signs, n_columns):
         return
     is_permutation = np.empty(len(rows), bool)
     with one_kernel():
-        rpp_cpu.is_permutation(rows, signs, is_permutation)
+        cpu.rpp.is_permutation(rows, signs, is_permutation)
     if not is_permutation.all():
         h, j = np.divmod(np.argmin(is_permutation), n_columns)
         raise ValueError(
@@ -468,7 +468,7 @@ def _none(hidden_t, dtype=None):
 
 def _scratch():
     """What the kernels ask for memory to work in, which lasts for one call."""
-    return functools.cache(lambda name, shape, dtype: memory.empty(shape, dtype))
+    return functools.cache(lambda name, shape, dtype: cpu.memory.empty(shape, dtype))
 
 
 def _check_sizes(hidden):

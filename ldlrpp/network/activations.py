@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit
 
-from ldlrpp.kernels.elementwise_cpu import relu_backward
+from ldlrpp.kernels.cpu.elementwise import relu_backward
 
 
 def _identity(z):

@@ -23,14 +23,14 @@ Every layer has
     of the same ``x``, in the same workspace.
 
 A layer keeps nothing of a batch: the caller owns inputs, outputs, gradients and the `Workspace`, and holds
-`ldlrpp.kernels.threads.kernel_lock`.
+`ldlrpp.kernels.cpu.threads.kernel_lock`.
 """
 
 import numpy as np
 
-from ldlrpp.kernels import dense_cpu, elementwise_cpu, ldl_cpu, ldl_init, memory, rpp_cpu, rpp_init
+from ldlrpp.kernels import cpu, ldl_init, rpp_init
+from ldlrpp.kernels.cpu.threads import kernel_threads, single_threaded_blas
 from ldlrpp.kernels.ldl_weights import hadamard_of_copies, radix_of
-from ldlrpp.kernels.threads import kernel_threads, single_threaded_blas
 from ldlrpp.network.workspace import Workspace
 
 # What the standard deviation of initial weights is multiplied by, for the activation that follows: keeps the variance
@@ -80,13 +80,13 @@ class Dense(_Layer):
         }
 
     def forward(self, x, out, workspace, relu=False):
-        dense_cpu.forward(x, *self.parameters.values(), relu, out)
+        cpu.dense.forward(x, *self.parameters.values(), relu, out)
 
     def backward(self, grad_y, x, gradients, grad_x, workspace):
         wanted = grad_x is not None
         if not wanted:
             grad_x = np.empty((0, self.n_inputs), x.dtype)
-        dense_cpu.backward(grad_y, x, self.parameters["weights"], wanted, grad_x, *gradients.values())
+        cpu.dense.backward(grad_y, x, self.parameters["weights"], wanted, grad_x, *gradients.values())
 
 
 class LDL(_Layer):
@@ -139,10 +139,10 @@ class LDL(_Layer):
         wide_x, wide_out = x, out
         if x.shape[1] < self.width:
             wide_x = self._scratch("input", x, workspace)
-            elementwise_cpu.take_rows(x, np.arange(len(x)), self.repeats, wide_x)
+            cpu.elementwise.take_rows(x, np.arange(len(x)), self.repeats, wide_x)
         if self.n_outputs < self.width:
             wide_out = self._scratch("output", x, workspace)
-        ldl_cpu.forward(wide_x, *self.parameters.values(), relu, wide_out)
+        cpu.ldl.forward(wide_x, *self.parameters.values(), relu, wide_out)
         if wide_out is not out:
             out[...] = wide_out[:, : self.n_outputs]
 
@@ -154,7 +154,7 @@ class LDL(_Layer):
             grad_y[:, self.n_outputs :] = 0
         direct = grad_x is not None and self.n_inputs == self.width
         wide = grad_x if direct else self._scratch("gradient", x, workspace)
-        ldl_cpu.backward(
+        cpu.ldl.backward(
             grad_y,
             # as forward left it
             x if x.shape[1] == self.width else self._scratch("input", x, workspace),
@@ -180,7 +180,7 @@ class RPP(_Layer):
     """``n_permutations`` differently permuted copies of a hidden matrix (n_inputs, ⌈n_outputs / n_permutations⌉).
 
     ``bias`` is 'full' (a value for every output), 'shared' (one for every column of the hidden matrix) or 'none'. With
-    ``stored``, what `ldlrpp.kernels.rpp_cpu.permutations` gives for ``seed``, permutations are looked up instead of
+    ``stored``, what `ldlrpp.kernels.cpu.rpp.permutations` gives for ``seed``, permutations are looked up instead of
     computed. ``share_columns`` and ``signs`` are those of `rpp_forward`; the gradient of the hidden matrix is
     multiplied by ``grad_scale``.
 
@@ -221,7 +221,7 @@ class RPP(_Layer):
         self.parameters = {"hidden": hidden, "bias": np.zeros(n_bias, dtype)}
         n_permutation_bytes = 0
         if stored is None:
-            n_permutation_bytes = rpp_cpu.n_permutation_bytes(n_inputs, n_columns, n_outputs, share_columns, signs)
+            n_permutation_bytes = cpu.rpp.n_permutation_bytes(n_inputs, n_columns, n_outputs, share_columns, signs)
         n_weight_bytes = n_inputs * n_outputs * hidden.itemsize
         self.keeps_permutations = n_permutation_bytes <= budget
         self.keeps_weights = n_permutation_bytes + n_weight_bytes <= budget
@@ -234,7 +234,7 @@ class RPP(_Layer):
         else:
             permutations, weights = self._permutations(x, workspace), self._weights(x, workspace)
         hidden_t, seed, how = self._columns()
-        rpp_cpu.forward(
+        cpu.rpp.forward(
             x, hidden_t, seed, permutations, *how, self.parameters["bias"], relu, weights, is_filled, workspace.empty,
             out,
         )  # fmt: skip
@@ -248,7 +248,7 @@ class RPP(_Layer):
         # of a bias for every output
         sums = grad_bias if n in (0, self.n_outputs) else workspace.empty("bias", (self.n_outputs,), x.dtype)
         hidden_t, seed, how = self._columns()
-        rpp_cpu.backward(
+        cpu.rpp.backward(
             grad_y, x, hidden_t, seed, self._permutations(x, workspace), *how, self._weights(x, workspace),
             workspace.empty, wanted, grad_x, gradients["hidden"].T, sums,
         )  # fmt: skip
@@ -271,7 +271,7 @@ class RPP(_Layer):
             return self.stored
         hidden_t, seed, how = self._columns()
         sizes = self.n_inputs, len(hidden_t), self.n_outputs
-        return workspace.once("permutations", lambda: rpp_cpu.permutations(*sizes, seed, *how))
+        return workspace.once("permutations", lambda: cpu.rpp.permutations(*sizes, seed, *how))
 
     def _weights(self, x, workspace):
         """Memory for the wide matrix, which forward fills for backward, or no rows."""
@@ -282,6 +282,6 @@ class RPP(_Layer):
     def _expand(self, workspace):
         """The wide matrix."""
         hidden_t, seed, how = self._columns()
-        wide = memory.empty((self.n_outputs, self.n_inputs), hidden_t.dtype)
-        rpp_cpu.expand(hidden_t, seed, self.stored, *how, workspace.empty, wide)
+        wide = cpu.memory.empty((self.n_outputs, self.n_inputs), hidden_t.dtype)
+        cpu.rpp.expand(hidden_t, seed, self.stored, *how, workspace.empty, wide)
         return wide

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from ldlrpp.kernels import memory
-from ldlrpp.kernels.threads import single_threaded_blas
+from ldlrpp.kernels import cpu
+from ldlrpp.kernels.cpu.threads import single_threaded_blas
 from ldlrpp.network.activations import ACTIVATIONS
 from ldlrpp.network.workspace import Workspace
 
@@ -40,7 +40,7 @@ class Network:
 
     def _join_parameters(self):
         dtype = next(iter(self.layers[0].parameters.values())).dtype
-        step = memory.ALIGNMENT // dtype.itemsize
+        step = cpu.memory.ALIGNMENT // dtype.itemsize
         self._starts = [{} for _ in self.layers]
         end = 0
         for decayed in (True, False):
@@ -51,7 +51,7 @@ class Network:
                         end += -(-array.size // step) * step
             if decayed:
                 self.n_decayed = end
-        self.flat = memory.zeros(end, dtype)
+        self.flat = cpu.memory.zeros(end, dtype)
         for layer, parts in zip(self.layers, self._parts(self.flat), strict=True):
             for name, part in parts.items():
                 part[...] = layer.parameters[name]
@@ -106,11 +106,11 @@ class Network:
 
     def empty_outputs(self, batch):
         """Arrays for the outputs of all layers, (batch, n_outputs) each."""
-        return [memory.empty((batch, layer.n_outputs), self.dtype) for layer in self.layers]
+        return [cpu.memory.empty((batch, layer.n_outputs), self.dtype) for layer in self.layers]
 
     def zero_gradients(self):
         """A flat array for the gradients of all parameters, and its parts: for every layer a dict by name."""
-        flat = memory.zeros(self.flat.shape, self.dtype)
+        flat = cpu.memory.zeros(self.flat.shape, self.dtype)
         return flat, list(self._parts(flat))
 
     def forward(self, x, outputs, workspaces, masks=None):
@@ -175,7 +175,7 @@ class Network:
         rows = self.chunk_rows(backward=False)
         workspaces = self.workspaces(fixed=True)
         # outputs of layers take turns in two arrays; the last layer writes where the result is wanted
-        turns = [memory.empty(min(rows, X.shape[0]) * max(widths), self.dtype) for _ in range(2)]
+        turns = [cpu.memory.empty(min(rows, X.shape[0]) * max(widths), self.dtype) for _ in range(2)]
         for start in range(0, X.shape[0], rows):
             x = dense_rows(X[start : start + rows])
             outputs = [turns[i % 2][: len(x) * width].reshape(len(x), width) for i, width in enumerate(widths[:-1])]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ldlrpp.kernels import elementwise_cpu, memory
+from ldlrpp.kernels import cpu
 
 
 class _Resumable:
@@ -24,7 +24,7 @@ class _Resumable:
 
 
 def _copy(array):
-    copied = memory.empty(array.shape, array.dtype)
+    copied = cpu.memory.empty(array.shape, array.dtype)
     copied[...] = array
     return copied
 
@@ -106,8 +106,8 @@ class SGD(_Optimizer):
 
     def _step(self, parameters, gradients, n_decayed, penalty, average, share):
         if not self.state:
-            self.state = {"velocities": memory.zeros(parameters.shape, parameters.dtype)}
-        elementwise_cpu.sgd_step(
+            self.state = {"velocities": cpu.memory.zeros(parameters.shape, parameters.dtype)}
+        cpu.elementwise.sgd_step(
             parameters, gradients, self.state["velocities"], average, n_decayed, penalty,
             float(self.learning_rate), float(self.momentum), bool(self.nesterov), share,
         )  # fmt: skip
@@ -127,11 +127,11 @@ class Adam(_Optimizer):
 
     def _step(self, parameters, gradients, n_decayed, penalty, average, share):
         if not self.state:
-            means, squares = (memory.zeros(parameters.shape, parameters.dtype) for _ in range(2))
+            means, squares = (cpu.memory.zeros(parameters.shape, parameters.dtype) for _ in range(2))
             self.state = {"n_steps": 0, "means": means, "squares": squares}
         self.state["n_steps"] = n = self.state["n_steps"] + 1
         step_size = self.learning_rate * math.sqrt(1 - self.beta_2**n) / (1 - self.beta_1**n)
-        elementwise_cpu.adam_step(
+        cpu.elementwise.adam_step(
             parameters, gradients, self.state["means"], self.state["squares"], average, n_decayed, penalty,
             float(self.learning_rate * self.weight_decay), float(step_size), float(self.beta_1), float(self.beta_2),
             max(float(self.epsilon), float(np.finfo(parameters.dtype).tiny)), share,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from ldlrpp.kernels import memory
-from ldlrpp.kernels.elementwise_cpu import take_rows
+from ldlrpp.kernels import cpu
+from ldlrpp.kernels.cpu.elementwise import take_rows
 from ldlrpp.network.network import dense_rows
 from ldlrpp.network.optimizers import Average
 
@@ -93,7 +93,7 @@ def epochs(
     first = network.layers[0]
     # sparse rows are made dense in memory of their own
     wide = first.input_width if isinstance(data.X, np.ndarray) else 0
-    inputs = memory.empty((batch_size, wide), network.dtype)
+    inputs = cpu.memory.empty((batch_size, wide), network.dtype)
     all_outputs, all_grad_outputs = network.empty_outputs(batch_size), network.empty_outputs(batch_size)
 
     def step(rows, progress):

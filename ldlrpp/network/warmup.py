@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ldlrpp.kernels import rpp_permutation
-from ldlrpp.kernels.threads import kernel_threads
+from ldlrpp.kernels.cpu.threads import kernel_threads
 from ldlrpp.network.layers import LDL, RPP, Dense
 from ldlrpp.network.losses import SquaredError
 from ldlrpp.network.network import Network

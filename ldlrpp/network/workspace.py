@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ldlrpp.kernels import memory
+from ldlrpp.kernels import cpu
 
 
 class Workspace:
@@ -30,7 +30,7 @@ class Workspace:
         """
         size, key = math.prod(shape), (name, np.dtype(dtype))
         if key not in self._arrays or self._arrays[key].size < size:
-            self._arrays[key] = memory.empty(size, dtype)
+            self._arrays[key] = cpu.memory.empty(size, dtype)
         return self._arrays[key][:size].reshape(shape)
 
     def has(self, name):

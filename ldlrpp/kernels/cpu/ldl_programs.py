@@ -1,7 +1,7 @@
 """LDL on the CPU: the passes over a tile that make up some stages of a layer, in order, as a table that kernels follow.
 
 Kernels know nothing of radices. A *program* is an array of integers: a row of what is common, then a row for every
-pass, with the columns named below. Programs are of a dtype, a radix, a width and a size of blocks (`ldl_cpu`): one of
+pass, with the columns named below. Programs are of a dtype, a radix, a width and a size of blocks (`ldl`): one of
 the stages in a block, and one of the *top* stages, which mix blocks with blocks.
 """
 
@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from ldlrpp.kernels import ldl_passes, ldl_passes4, ldl_passes_mix
-from ldlrpp.kernels.ldl_passes_mix import ROWS
+from ldlrpp.kernels.cpu import ldl_passes, ldl_passes4, ldl_passes_mix
+from ldlrpp.kernels.cpu.ldl_passes_mix import ROWS
+from ldlrpp.kernels.cpu.vectors import UNIT, VECTOR_BYTES
 from ldlrpp.kernels.ldl_weights import stages
-from ldlrpp.kernels.vectors import UNIT, VECTOR_BYTES
 
 # Columns of the first row: addresses of the last pass, which has scale and bias, and its transpose, and of `copy` and
 # `put`; the number of rows of weights, the row at which they begin in the layer's, and that at which the last pass

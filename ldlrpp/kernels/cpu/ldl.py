@@ -32,11 +32,11 @@ import math
 
 from numba import get_num_threads, prange
 
-from ldlrpp.kernels import ldl_plain
 from ldlrpp.kernels.compiling import helper, njit
-from ldlrpp.kernels.ldl_passes import clear
-from ldlrpp.kernels.ldl_programs import programs, tile_multiple
-from ldlrpp.kernels.ldl_tiles import (
+from ldlrpp.kernels.cpu import ldl_plain
+from ldlrpp.kernels.cpu.ldl_passes import clear
+from ldlrpp.kernels.cpu.ldl_programs import programs, tile_multiple
+from ldlrpp.kernels.cpu.ldl_tiles import (
     block_backward,
     block_forward,
     copied_parameters,
@@ -47,8 +47,8 @@ from ldlrpp.kernels.ldl_tiles import (
     top_forward,
     unfold_scale,
 )
+from ldlrpp.kernels.cpu.vectors import UNIT, VECTOR_BYTES, add, empty, lanes, load, store
 from ldlrpp.kernels.ldl_weights import radix_of
-from ldlrpp.kernels.vectors import UNIT, VECTOR_BYTES, add, empty, lanes, load, store
 
 # Positions of a row that are done in one piece, and, forward, where there is a chunk of rows for every thread (a tile
 # of 2^16 positions fills an L2 cache of 2 MiB: two halves take 0.8 of the time there).

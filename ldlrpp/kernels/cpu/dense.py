@@ -1,7 +1,7 @@
 """A dense layer on the CPU: BLAS's product in parts, one for every task, so that Numba's threads do all of the work.
 
 Arrays are in C order; ``weights`` is ``(n_outputs, n_inputs)``. BLAS is called inside ``prange``: the caller must have
-limited it to one thread (`ldlrpp.kernels.threads.single_threaded_blas`). How the work is cut depends on the shapes
+limited it to one thread (`ldlrpp.kernels.cpu.threads.single_threaded_blas`). How the work is cut depends on the shapes
 alone, so results are the same to the last bit for any number of threads.
 """
 
@@ -10,8 +10,8 @@ import functools
 import numpy as np
 from numba import prange
 
-from ldlrpp.kernels.blas import gemm, gemm_address
 from ldlrpp.kernels.compiling import helper, njit
+from ldlrpp.kernels.cpu.blas import gemm, gemm_address
 
 # Parts of a product at most, for the threads to share, and what each has at least: BLAS packs a factor for every part
 # ((200, 1024) by (1024, 64) takes 0.19 ms on two cores in parts of 100 rows, in parts of 50 as long as on one, 0.30).

@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 
 from ldlrpp.kernels import bijection
 from ldlrpp.kernels.compiling import helper
-from ldlrpp.kernels.vectors import Vector, lanes, load, splat, store, xor, zeros
+from ldlrpp.kernels.cpu.vectors import Vector, lanes, load, splat, store, xor, zeros
 
 
 def entry_dtype(m, signs):

@@ -9,7 +9,7 @@ number. Where ``wide`` has rows, it is the wide matrix, the weights of an output
 
 The permuted columns are generated in blocks that stay in cache, multiplied by BLAS and dropped: the permutations are
 paid once a batch, not once a row, and no more than some MiB of them and of the wide matrix exist at a time. BLAS is
-called inside ``prange``: the caller must have limited it to one thread (`ldlrpp.kernels.threads.single_threaded_blas`).
+called inside ``prange``: the caller must have limited it to one thread (`threads.single_threaded_blas`).
 How the work is cut depends on the shapes alone, so results are the same to the last bit for any number of threads, and
 whether permutations or weights are computed or kept. A row may depend on its batch in the last bits, as BLAS sums in
 another order at the edges of its blocks.
@@ -23,10 +23,10 @@ memory but what is a thread's.
 import numpy as np
 from numba import prange
 
-from ldlrpp.kernels import memory
-from ldlrpp.kernels.blas import gemm, gemm_address
 from ldlrpp.kernels.compiling import helper, inlined, njit
-from ldlrpp.kernels.permutations_cpu import entry_dtype, number, permutation_columns, signed
+from ldlrpp.kernels.cpu import memory
+from ldlrpp.kernels.cpu.blas import gemm, gemm_address
+from ldlrpp.kernels.cpu.permutations import entry_dtype, number, permutation_columns, signed
 
 # A block of generated columns: BLAS packs all of x for every block, which repays 256 columns better than 128 (m = 1000,
 # batches of 64 to 256: 115 to 131 GFLOP/s of one core instead of 109 to 115), and 512 leave the L2 cache.

@@ -9,9 +9,9 @@ lines are summed up in registers, which takes ten loads for sixteen multiply-add
 units that multiply; a swapped line serves two results where there are two lines.
 """
 
-from ldlrpp.kernels.addresses import Array, ByAddress, Place, Size
 from ldlrpp.kernels.compiling import helper
-from ldlrpp.kernels.vectors import (
+from ldlrpp.kernels.cpu.addresses import Array, ByAddress, Place, Size
+from ldlrpp.kernels.cpu.vectors import (
     UNIT,
     add,
     add_many,

@@ -4,10 +4,10 @@ A stage mixes four lines by sixteen lines of weights: as much forward as two sta
 nothing lies between that would have to be computed again.
 """
 
-from ldlrpp.kernels.addresses import Array, ByAddress, Place, Size
 from ldlrpp.kernels.compiling import helper
-from ldlrpp.kernels.ldl_passes import AHEAD
-from ldlrpp.kernels.vectors import (
+from ldlrpp.kernels.cpu.addresses import Array, ByAddress, Place, Size
+from ldlrpp.kernels.cpu.ldl_passes import AHEAD
+from ldlrpp.kernels.cpu.vectors import (
     UNIT,
     add,
     add_many,

@@ -5,14 +5,14 @@ lines, and of these line j of row r is at base + l·line + j·inner + r·row. Of
 (l, j) of the first is at w + l·w_line + j·lanes, and the next row is ``width`` further on: in radix 2 a line's own
 weights, those for the line that it is mixed with, and then those of the next stage.
 
-Every pass is compiled once, and called by its address (`ldlrpp.kernels.addresses`). Passes in the same role have the
-same arguments in all radices: `pass4` and `ldl_passes4.mix4`, `finish` and `ldl_passes4.finish4`. ``members`` is for
-those of `ldl_passes_mix` alone.
+Every pass is compiled once, and called by its address (`addresses`). Passes in the same role have the same arguments in
+all radices: `pass4` and `ldl_passes4.mix4`, `finish` and `ldl_passes4.finish4`. ``members`` is for those of
+`ldl_passes_mix` alone.
 """
 
-from ldlrpp.kernels.addresses import Array, ByAddress, Place, Size
 from ldlrpp.kernels.compiling import helper
-from ldlrpp.kernels.vectors import (
+from ldlrpp.kernels.cpu.addresses import Array, ByAddress, Place, Size
+from ldlrpp.kernels.cpu.vectors import (
     UNIT,
     add,
     add_many,

@@ -2,7 +2,7 @@
 
 A vector holds 64 bytes: 16 float32, 8 float64 or 32 uint16. LLVM splits or keeps it as the machine's registers are
 wide: one AVX-512 register, two of AVX2, four of SSE or NEON. Loops stay ordinary Numba. Arrays must be one-dimensional
-and contiguous, or are the pointers that a `ldlrpp.kernels.addresses.ByAddress` function has for them; nothing is
+and contiguous, or are the pointers that a `ldlrpp.kernels.cpu.addresses.ByAddress` function has for them; nothing is
 checked.
 """
 

@@ -11,10 +11,10 @@ whose rows are padded with zeros to a multiple of what they have in registers.
 
 import numpy as np
 
-from ldlrpp.kernels.addresses import call
 from ldlrpp.kernels.compiling import helper
-from ldlrpp.kernels.ldl_passes import AHEAD, clear
-from ldlrpp.kernels.ldl_programs import (
+from ldlrpp.kernels.cpu.addresses import call
+from ldlrpp.kernels.cpu.ldl_passes import AHEAD, clear
+from ldlrpp.kernels.cpu.ldl_programs import (
     BACKWARD,
     COPY,
     DISTANCE,
@@ -31,7 +31,7 @@ from ldlrpp.kernels.ldl_programs import (
     ROW,
     UNFOLD_SCALE,
 )
-from ldlrpp.kernels.vectors import empty, lanes
+from ldlrpp.kernels.cpu.vectors import empty, lanes
 
 # From this size on a first pass over four lines would follow too many streams (four quarters of eight rows): rows are
 # copied to the tile one by one before. Where the first pass is over two lines it need not be.

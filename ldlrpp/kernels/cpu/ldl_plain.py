@@ -1,6 +1,6 @@
 """LDL as plain Numba loops, a row at a time: the formula, for rows narrower than a unit and for comparison.
 
-`ldlrpp.kernels.ldl_cpu` has the same functions in explicit vector code, whose units are 16 positions, and calls these
+`ldlrpp.kernels.cpu.ldl` has the same functions in explicit vector code, whose units are 16 positions, and calls these
 where a row is narrower.
 """
 

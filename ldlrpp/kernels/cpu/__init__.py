@@ -1,0 +1,5 @@
+"""Kernels for processors, of NumPy arrays."""
+
+from ldlrpp.kernels.cpu import dense, elementwise, ldl, memory, permutations, rpp
+
+__all__ = ["dense", "elementwise", "ldl", "memory", "permutations", "rpp"]
