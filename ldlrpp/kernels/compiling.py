@@ -19,27 +19,31 @@ def _say_once(message):
 
 
 @functools.cache
-def _sources():
-    """What the kernels' sources are, for any of them may contain, or call, any other."""
+def _sources(machine):
+    """What the sources of a machine's kernels are, for any of them may contain, or call, any other."""
     here = Path(__file__).parent
-    stats = (file.stat() for folder in (here, here / "cpu") for file in sorted(folder.glob("*.py")))
+    stats = [file.stat() for folder in (here, here / machine) for file in sorted(folder.glob("*.py"))]
     return tuple((stat.st_mtime_ns, stat.st_size) for stat in stats)
 
 
-class _Cache(caching.FunctionCache):
-    """Numba's cache, which asks whether the file of a function has changed, but not those of what it calls.
+@functools.cache
+def _watching(cache, machine):
+    """A kind of Numba's caches, which ask whether the file of a function has changed, but not those of what it calls.
 
     A kernel compiled before a pass changed would call the newer one with the arguments of the older.
     """
 
-    def _index_key(self, sig, codegen):
-        return *super()._index_key(sig, codegen), _sources()
+    class Cache(cache):
+        def _index_key(self, sig, codegen):
+            return *super()._index_key(sig, codegen), _sources(machine)
+
+    return Cache
 
 
-def _kept(function):
-    """A cache on disk, None where no folder for one can be written."""
+def kept(function, cache=caching.FunctionCache, machine="cpu"):
+    """A cache on disk, of a kind of Numba's, None where no folder for one can be written."""
     try:
-        return _Cache(function)
+        return _watching(cache, machine)(function)
     except RuntimeError as error:
         if "cannot cache function" not in str(error):
             raise
@@ -51,12 +55,12 @@ def _kept(function):
 
 
 def njit(*, cache, **options):
-    """Numba's ``njit`` with a `_Cache`, or without one where no folder can be written: Numba's raises there."""
+    """Numba's ``njit`` with a cache, or without one where no folder can be written: Numba's raises there."""
 
     def decorate(function):
         dispatcher = numba.njit(**options)(function)
-        if cache and (kept := _kept(function)) is not None:
-            dispatcher._cache = kept
+        if cache and (on_disk := kept(function)) is not None:
+            dispatcher._cache = on_disk
         return dispatcher
 
     return decorate
@@ -70,8 +74,8 @@ inlined = numba.njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper
 
 class _CFunc(CFunc):
     def enable_caching(self):
-        if (kept := _kept(self._pyfunc)) is not None:
-            self._cache = kept
+        if (on_disk := kept(self._pyfunc)) is not None:
+            self._cache = on_disk
 
 
 def cfunc(signature, function):

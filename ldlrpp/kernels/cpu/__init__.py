@@ -1,5 +1,5 @@
 """Kernels for processors, of NumPy arrays."""
 
-from ldlrpp.kernels.cpu import dense, elementwise, ldl, memory, permutations, rpp
+from ldlrpp.kernels.cpu import dense, elementwise, ldl, memory, permutations, rpp, threads
 
-__all__ = ["dense", "elementwise", "ldl", "memory", "permutations", "rpp"]
+__all__ = ["dense", "elementwise", "ldl", "memory", "permutations", "rpp", "threads"]

@@ -23,3 +23,13 @@ def zeros(shape, dtype):
     array = empty(shape, dtype)
     array[...] = 0
     return array
+
+
+def put(array):
+    """A NumPy array where kernels take it: the array itself."""
+    return array
+
+
+def get(array):
+    """A NumPy array of what kernels have written: the array itself."""
+    return array
