@@ -188,7 +188,7 @@ def rpp_forward(
                 f"got {bias.shape}"
             )
     stored = _stored(permutation, hidden_t, n_permutations, share_columns, signs)
-    y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias), cpu.memory.empty)
+    y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias))
     with kernel_threads(), single_threaded_blas():
         cpu.rpp.forward(
             x, hidden_t, seed, stored, bool(share_columns), bool(signs), bias, False, _none(hidden_t), False,

@@ -1,0 +1,114 @@
+"""What CUDA kernels take of a GPU's registers and memory, found without one: python tests/cuda_resources.py
+
+The package's functions are called, on arrays of NumPy in place of CuPy's, and launches are written down in place of
+being done. Every kernel is then compiled for the types of arguments that it was launched with, to PTX for several
+compute capabilities, and `ptxas` says what its machine code takes. Prints a JSON object for each, a line each.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy
+
+sys.modules["cupy"] = numpy  # before the package asks for it
+
+import ml_dtypes  # noqa: E402
+import nvidia  # noqa: E402
+from numba import cuda, typeof, types  # noqa: E402
+from numba.cuda import dispatcher  # noqa: E402
+from numba.np import numpy_support  # noqa: E402
+
+from ldlrpp.kernels.cuda import compiling, ldl, memory  # noqa: E402
+from ldlrpp.kernels.ldl_weights import weights_shape  # noqa: E402
+
+CAPABILITIES = (8, 0), (9, 0), (12, 0)
+DTYPES = numpy.float32, numpy.float64, numpy.float16, ml_dtypes.bfloat16
+
+
+def use_ldl(dtype):
+    for radix in (2, 4):
+        x, vector = numpy.zeros((2, 4096), dtype), numpy.zeros(4096, dtype)
+        weights = numpy.zeros(weights_shape(4096, radix), dtype)
+        ldl.forward(x, weights, vector, vector, False, x)
+        ldl.backward(x, x, weights, vector, x, weights, vector, vector)
+
+
+USES = {ldl: use_ldl}
+
+
+def launches(module, dtype):
+    """Pairs of a kernel that a module's functions launch and the types of its arguments."""
+    found = {}
+
+    def launch(kernel, blocks, threads, *arguments, shared=0):
+        found[kernel, tuple(type_of(argument) for argument in arguments)] = None
+
+    module.launch = launch
+    USES[module](dtype)
+    return list(found)
+
+
+def type_of(argument):
+    """The type of an argument of a kernel, as `ldlrpp.kernels.cuda.launching.launch` gives it."""
+    if isinstance(argument, numpy.ndarray):
+        return types.Array(numpy_support.from_dtype(memory.bits(argument).dtype), 1, "C")
+    return typeof(argument)
+
+
+def resources(kernel, signature, capability):
+    """Registers, and bytes of the stack, of spilled registers and of static shared memory."""
+    # what a kernel calls is compiled for the GPU at hand
+    dispatcher.get_current_device = lambda: type("Device", (), {"compute_capability": capability})
+    bounds = kernel.targetoptions["launch_bounds"]
+    ptx, _ = cuda.compile(kernel.py_func, signature, cc=capability, device=False, abi="numba", launch_bounds=bounds)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "kernel.ptx")
+        source.write_text(ptx)
+        (ptxas,) = (path for parent in nvidia.__path__ for path in Path(parent).glob("cu*/bin/ptxas"))
+        arch = "-arch=sm_{}{}".format(*capability)
+        command = [ptxas, arch, "-v", source, "-o", source.with_suffix(".cubin")]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    patterns = {
+        "registers": r"Used (\d+) registers",
+        "stack": r"(\d+) bytes stack frame",
+        "spilled": r"(\d+) bytes spill stores",
+        "shared": r"(\d+) bytes smem",
+    }
+    return {name: int(found[1]) if (found := re.search(p, said)) else 0 for name, p in patterns.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("modules", nargs="*", help="such as ldl; all by default")
+    wanted = parser.parse_args().modules
+    memory.device = lambda array: 0
+    seen = set()
+    for module in USES:
+        name = module.__name__.rpartition(".")[2]
+        if wanted and name not in wanted:
+            continue
+        module.n_multiprocessors = lambda: 1
+        for dtype in DTYPES:
+            for kernel, signature in launches(module, dtype):
+                if (kernel, signature) in seen:
+                    continue
+                seen.add((kernel, signature))
+                for capability in CAPABILITIES:
+                    found = {"module": name, "kernel": kernel.py_func.__name__, "dtype": numpy.dtype(dtype).name}
+                    found |= {
+                        "capability": capability,
+                        "budget": kernel.budget,
+                        **resources(kernel, signature, capability),
+                    }
+                    print(json.dumps(found), flush=True)
+    unused = [kernel.py_func.__name__ for kernel in compiling.KERNELS if kernel not in {kernel for kernel, _ in seen}]
+    print(json.dumps({"unused": unused}))
+
+
+if __name__ == "__main__":
+    main()
