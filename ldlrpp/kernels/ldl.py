@@ -186,13 +186,16 @@ def ldl_dense(weights: NDArray[Float], scale: NDArray[Float]) -> NDArray[Float]:
     array([[1., 4.],
            [3., 2.]])
     """
-    kernels = backend.of(weights)
-    own_scale = arguments.float_array("scale", scale, kernels=kernels)
-    arguments.check_shape("scale", own_scale, (None,), ("N",))
-    width = arguments.power_of_two("the width len(scale)", len(own_scale))
-    identity = kernels.memory.put(np.eye(width, dtype=own_scale.dtype))
-    zeros = kernels.memory.zeros((width,), own_scale.dtype)
-    return kernels.memory.like(ldl_forward(identity, weights, scale, zeros), weights)
+    given, kernels = weights, backend.of(weights)
+    vector = arguments.float_array("scale", scale, kernels=kernels)
+    arguments.check_shape("scale", vector, (None,), ("N",))
+    width = arguments.power_of_two("the width len(scale)", len(vector))
+    weights, scale = _parameters(weights, scale, vector.dtype, width, kernels)
+    identity = kernels.memory.put(np.eye(width, dtype=scale.dtype))
+    matrix = kernels.memory.empty((width, width), scale.dtype)
+    with kernels.threads.one_kernel():
+        kernels.ldl.forward(identity, weights, scale, kernels.memory.zeros((width,), scale.dtype), False, matrix)
+    return kernels.memory.like(matrix, given)
 
 
 def _batch(name, value, kernels, like=None):
