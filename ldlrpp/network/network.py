@@ -46,7 +46,8 @@ class Network:
 
     def _join_parameters(self):
         dtype = next(iter(self.layers[0].parameters.values())).dtype
-        step = self.kernels.memory.ALIGNMENT // dtype.itemsize
+        # of every backend the same: what an optimiser keeps is laid out like the parameters, and may go on elsewhere
+        step = backend.cpu.memory.ALIGNMENT // dtype.itemsize
         self._starts = [{} for _ in self.layers]
         end = 0
         for decayed in (True, False):
