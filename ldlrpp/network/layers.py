@@ -21,6 +21,8 @@ Every layer has
     Overwrites the arrays of ``gradients`` (same names and shapes as ``parameters``) and ``grad_x`` (batch, n_inputs);
     where ``grad_x`` is None the input needs no gradient. ``grad_y`` and ``x`` are left alone. It follows the `forward`
     of the same ``x``, in the same workspace.
+``change_arrays(change)``
+    Replaces each of its arrays by what ``change`` makes of it: on the way to another machine, and back.
 
 A layer is made of NumPy arrays; a `Network` puts them where its kernels work. It keeps nothing of a batch: the caller
 owns inputs, outputs, gradients and the `Workspace`, whose kernels the layer works with, and is in the context that
@@ -61,12 +63,6 @@ class _Layer:
         for name, array in self.parameters.items():
             self.parameters[name] = change(array)
 
-    def _wanted(self, grad_x, x, workspace):
-        """Whether the gradient of the input is wanted, and an array for it, of no rows where it is not."""
-        if grad_x is None:
-            return False, workspace.kernels.memory.empty((0, self.n_inputs), x.dtype)
-        return True, grad_x
-
     def to_dense(self, kernels=backend.cpu):
         """Matrix (n_inputs, n_outputs) and bias (n_outputs,) with ``forward(x) = x @ matrix + bias``, to rounding.
 
@@ -79,6 +75,12 @@ class _Layer:
             self.forward(kernels.memory.put(rows), out, Workspace(kernels, fixed=True))
         out = kernels.memory.get(out)
         return out[1:] - out[0], out[0]
+
+    def _wanted(self, grad_x, x, workspace):
+        """Whether the gradient of the input is wanted, and an array for it, of no rows where it is not."""
+        if grad_x is None:
+            return False, workspace.kernels.memory.empty((0, self.n_inputs), x.dtype)
+        return True, grad_x
 
 
 class Dense(_Layer):
