@@ -31,9 +31,9 @@ from ldlrpp.network import LDL, Adam
 class RatedAdam(Adam):
     """Adam whose step is multiplied by ``factors``, one for every parameter."""
 
-    def _step(self, parameters, gradients, n_decayed, penalty, average, share):
+    def _step(self, parameters, gradients, n_decayed, penalty, average, share, kernels):
         before = parameters.copy()
-        super()._step(parameters, gradients, n_decayed, penalty, average[:0], share)
+        super()._step(parameters, gradients, n_decayed, penalty, average[:0], share, kernels)
         parameters[:] = before + self.factors * (parameters - before)
         average += average.dtype.type(share) * (parameters - average)
 

@@ -98,7 +98,7 @@ class MeanLoss:
     def predict(self, scores):
         return self.loss.predict(self._rows(scores)).reshape(len(scores), self.n_members, -1).mean(axis=1)
 
-    def value_and_gradient(self, scores, targets, weights=None):
+    def value_and_gradient(self, scores, targets, weights=None, *_):
         targets = targets.repeat(self.n_members, axis=0)
         value, gradient = self.loss.value_and_gradient(self._rows(scores), targets)
         return value, gradient.reshape(scores.shape)
@@ -200,7 +200,7 @@ class TurnsNetwork(Network):
 class TurnsLoss(MeanLoss):
     """The loss of the members whose turn it is, mean of all members' predictions."""
 
-    def value_and_gradient(self, scores, targets, weights=None):
+    def value_and_gradient(self, scores, targets, weights=None, *_):
         return self.loss.value_and_gradient(scores, targets, weights)
 
 

@@ -189,6 +189,65 @@ def dense_backward(grad_y, x, weights):
     return grad_y @ weights, grad_y.T @ x, grad_y.sum(axis=0)
 
 
+# --- The rest of a step ----------------------------------------------------------------------------------------------
+
+
+def adam_step(parameters, gradients, means, squares, n_decayed, penalty, decay, step_size, beta_1, beta_2, epsilon):
+    """New parameters, means and squares."""
+    decayed = np.arange(len(parameters)) < n_decayed
+    g = gradients + penalty * decayed * parameters
+    means, squares = beta_1 * means + (1 - beta_1) * g, beta_2 * squares + (1 - beta_2) * g * g
+    return parameters * (1 - decay * decayed) - step_size * means / (np.sqrt(squares) + epsilon), means, squares
+
+
+def sgd_step(parameters, gradients, velocities, n_decayed, penalty, learning_rate, momentum, nesterov):
+    """New parameters and velocities."""
+    g = gradients + penalty * (np.arange(len(parameters)) < n_decayed) * parameters
+    velocities = momentum * velocities - learning_rate * g
+    return parameters + (momentum * velocities - learning_rate * g if nesterov else velocities), velocities
+
+
+def widen(x, repeated, width):
+    """Rows again and again to a width, or with zeros behind them."""
+    n = x.shape[1]
+    return np.tile(x, -(-width // n))[:, :width] if repeated else np.pad(x, [(0, 0), (0, width - n)])
+
+
+def fold(wide, repeated, n):
+    """The transpose of `widen`."""
+    return wide @ widen(np.eye(n), repeated, wide.shape[1]).T
+
+
+def logistic(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def softmax(scores):
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def loss(name, scores, targets, delta=1.0):
+    """The loss of every row, and the gradients of these."""
+    n, error = scores.shape[1], scores - targets
+    if name == "squared_error":
+        return (error**2).sum(axis=1) / 2 / n, error / n
+    if name == "absolute_error":
+        return np.abs(error).sum(axis=1) / n, np.sign(error) / n
+    if name == "huber":
+        inside = np.abs(error) <= delta
+        losses = np.where(inside, error**2 / 2, delta * (np.abs(error) - delta / 2))
+        return losses.sum(axis=1) / n, np.where(inside, error, delta * np.sign(error)) / n
+    if name == "poisson":
+        entropies = targets * np.log(np.where(targets > 0, targets, 1))
+        losses = entropies - targets * scores - targets + np.exp(scores)
+        return losses.sum(axis=1) / n, (np.exp(scores) - targets) / n
+    if name == "softmax":
+        return -(targets * np.log(softmax(scores))).sum(axis=1), softmax(scores) - targets
+    p = logistic(scores)
+    return -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).sum(axis=1), p - targets
+
+
 # --- Comparison ------------------------------------------------------------------------------------------------------
 
 

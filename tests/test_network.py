@@ -15,6 +15,7 @@ from sklearn.metrics import mean_poisson_deviance
 from threadpoolctl import threadpool_info
 
 from ldlrpp import kernels
+from ldlrpp.kernels import cpu
 from ldlrpp.kernels.cpu.elementwise import take_rows
 from ldlrpp.kernels.cpu.threads import single_threaded_blas
 from ldlrpp.network import (
@@ -117,7 +118,7 @@ def test_input_gradient_of_a_layer(kind, sizes):
     x, grad_y = rng.normal(size=(4, sizes[0])), rng.normal(size=(4, sizes[1]))
     gradients = {name: np.empty_like(array) for name, array in layer.parameters.items()}
     grad_x, out = np.full_like(x, np.nan), np.full_like(grad_y, np.nan)
-    copies, workspace = (x.copy(), grad_y.copy()), Workspace(fixed=False)
+    copies, workspace = (x.copy(), grad_y.copy()), Workspace(cpu, fixed=False)
     with single_threaded_blas():
         layer.forward(np.zeros_like(x), out, workspace)
         constant = out.copy()
@@ -136,7 +137,7 @@ def test_ldl_layer_repeats_or_pads_its_input_and_cuts_its_output(radix):
     for expansion, wide in (("repeat", np.hstack([x, x, x[:, :2]])), ("pad", np.hstack([x, np.zeros((2, 5))]))):
         layer = LDL(3, 6, radix=radix, expansion=expansion, rng=rng, dtype=np.float64)
         out = np.empty((2, 6))
-        layer.forward(x, out, Workspace(fixed=True))
+        layer.forward(x, out, Workspace(cpu, fixed=True))
         np.testing.assert_allclose(out, reference.ldl_forward(wide, *layer.parameters.values())[:, :6], rtol=1e-12)
     assert LDL(1, 1, radix=radix, rng=rng, dtype=np.float64).width == 1
     assert LDL(1024, 100, radix=radix, rng=rng, dtype=np.float64).width == 1024
@@ -346,7 +347,7 @@ def test_dropout_keeps_the_mean_and_long_gradients_are_shortened():
     steps = []
 
     class Spy:
-        def step(self, parameters, gradients, n_decayed, penalty, average):
+        def step(self, parameters, gradients, n_decayed, penalty, average, kernels):
             steps.append(gradients.copy())
 
     network = Network([Dense(3, 50, rng=rng, dtype=np.float64), Dense(50, 1, rng=rng, dtype=np.float64)], "identity")
@@ -489,7 +490,7 @@ def test_rpp_scales_the_gradient_of_its_hidden_matrix_alone(grad_scale):
     x, grad_y, grad_x = rng.normal(size=(7, 5)), rng.normal(size=(7, 6)), np.empty((7, 5))
     layer = RPP(5, 6, n_permutations=3, seed=5, grad_scale=grad_scale, rng=rng, dtype=np.float64)
     gradients = {name: np.empty_like(array) for name, array in layer.parameters.items()}
-    layer.backward(grad_y, x, gradients, grad_x, Workspace(fixed=False))
+    layer.backward(grad_y, x, gradients, grad_x, Workspace(cpu, fixed=False))
     expected = kernels.rpp_backward(grad_y, x, layer.parameters["hidden"], 3, 5)
     np.testing.assert_array_equal(grad_x, expected[0])
     np.testing.assert_array_equal(gradients["hidden"], grad_scale * expected[1])

@@ -1,7 +1,10 @@
 """Networks of LDL, RPP and dense layers: parameters, forward and backward, losses, optimisers, training.
 
-Nothing here knows scikit-learn. Activations are ``(batch, width)``, in C order, as the user's data are: nothing is
-transposed between layers.
+Nothing here knows scikit-learn, nor which machine works: a network has a *backend* of kernels
+(`ldlrpp.kernels.backend`), and what touches its arrays is a kernel of that, or what arrays of every library have, such
+as slices and ``+=``. NumPy is for what comes before: initial parameters, the order of rows, what is dropped.
+
+Activations are ``(batch, width)``, in C order, as the user's data are: nothing is transposed between layers.
 """
 
 from ldlrpp.network.layers import LDL, RPP, Dense

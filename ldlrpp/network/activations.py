@@ -1,39 +1,24 @@
 """Activations of hidden layers, in place, and their derivatives as functions of the output."""
 
-import numpy as np
-from scipy.special import expit
-
-from ldlrpp.kernels.cpu.elementwise import relu_backward
-
-
-def _identity(z):
-    pass
-
-
-def _tanh(z):
-    np.tanh(z, out=z)
-
-
-def _logistic(z):
-    expit(z, out=z)
-
-
-def _identity_backward(grad, y):
-    pass
-
-
-def _tanh_backward(grad, y):
-    grad *= 1 - y * y
-
-
-def _logistic_backward(grad, y):
-    grad *= y * (1 - y)
-
-
-#: name -> (apply to z in place, multiply a gradient by the derivative in place); layers apply a relu in their own pass
+#: name -> what `elementwise` applies to z in place, and what multiplies a gradient by the derivative, None for nothing;
+#: layers apply a relu in their own pass
 ACTIVATIONS = {
-    "identity": (_identity, _identity_backward),
-    "relu": (_identity, relu_backward),
-    "tanh": (_tanh, _tanh_backward),
-    "logistic": (_logistic, _logistic_backward),
+    "identity": (None, None),
+    "relu": (None, "relu_backward"),
+    "tanh": ("tanh", "tanh_backward"),
+    "logistic": ("logistic", "logistic_backward"),
 }
+
+
+def activate(name, z, kernels):
+    """Apply an activation to ``z`` in place, but for what layers have applied."""
+    function, _ = ACTIVATIONS[name]
+    if function is not None:
+        getattr(kernels.elementwise, function)(z)
+
+
+def differentiate(name, grad, y, kernels):
+    """Multiply a gradient in place by the derivative where the activation's output is ``y``."""
+    _, function = ACTIVATIONS[name]
+    if function is not None:
+        getattr(kernels.elementwise, function)(grad, y)

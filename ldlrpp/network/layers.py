@@ -21,15 +21,17 @@ Every layer has
     Overwrites the arrays of ``gradients`` (same names and shapes as ``parameters``) and ``grad_x`` (batch, n_inputs);
     where ``grad_x`` is None the input needs no gradient. ``grad_y`` and ``x`` are left alone. It follows the `forward`
     of the same ``x``, in the same workspace.
+``change_arrays(change)``
+    Replaces each of its arrays by what ``change`` makes of it: on the way to another machine, and back.
 
-A layer keeps nothing of a batch: the caller owns inputs, outputs, gradients and the `Workspace`, and holds
-`ldlrpp.kernels.cpu.threads.kernel_lock`.
+A layer is made of NumPy arrays; a `Network` puts them where its kernels work. It keeps nothing of a batch: the caller
+owns inputs, outputs, gradients and the `Workspace`, whose kernels the layer works with, and is in the context that
+``kernels.threads.single_threaded_blas`` gives.
 """
 
 import numpy as np
 
-from ldlrpp.kernels import cpu, ldl_init, rpp_init
-from ldlrpp.kernels.cpu.threads import kernel_threads, single_threaded_blas
+from ldlrpp.kernels import backend, ldl_init, rpp_init
 from ldlrpp.kernels.ldl_weights import hadamard_of_copies, radix_of
 from ldlrpp.network.workspace import Workspace
 
@@ -56,14 +58,29 @@ class _Layer:
     def n_parameters(self):
         return sum(array.size for array in self.parameters.values())
 
-    def to_dense(self):
-        """Matrix (n_inputs, n_outputs) and bias (n_outputs,) with ``forward(x) = x @ matrix + bias``, to rounding."""
+    def change_arrays(self, change):
+        """Put what ``change`` makes of each of its arrays in its place."""
+        for name, array in self.parameters.items():
+            self.parameters[name] = change(array)
+
+    def to_dense(self, kernels=backend.cpu):
+        """Matrix (n_inputs, n_outputs) and bias (n_outputs,) with ``forward(x) = x @ matrix + bias``, to rounding.
+
+        Arrays of NumPy; ``kernels`` are those of the layer's network.
+        """
         dtype = next(iter(self.parameters.values())).dtype
-        out = np.empty((self.n_inputs + 1, self.n_outputs), dtype)
-        with kernel_threads(), single_threaded_blas():
-            rows = np.vstack([np.zeros(self.n_inputs, dtype), np.eye(self.n_inputs, dtype=dtype)])
-            self.forward(rows, out, Workspace(fixed=True))
+        rows = np.vstack([np.zeros(self.n_inputs, dtype), np.eye(self.n_inputs, dtype=dtype)])
+        out = kernels.memory.empty((self.n_inputs + 1, self.n_outputs), dtype)
+        with kernels.threads.kernel_threads(), kernels.threads.single_threaded_blas():
+            self.forward(kernels.memory.put(rows), out, Workspace(kernels, fixed=True))
+        out = kernels.memory.get(out)
         return out[1:] - out[0], out[0]
+
+    def _wanted(self, grad_x, x, workspace):
+        """Whether the gradient of the input is wanted, and an array for it, of no rows where it is not."""
+        if grad_x is None:
+            return False, workspace.kernels.memory.empty((0, self.n_inputs), x.dtype)
+        return True, grad_x
 
 
 class Dense(_Layer):
@@ -80,13 +97,13 @@ class Dense(_Layer):
         }
 
     def forward(self, x, out, workspace, relu=False):
-        cpu.dense.forward(x, *self.parameters.values(), relu, out)
+        workspace.kernels.dense.forward(x, self.parameters["weights"], self.parameters["bias"], relu, out)
 
     def backward(self, grad_y, x, gradients, grad_x, workspace):
-        wanted = grad_x is not None
-        if not wanted:
-            grad_x = np.empty((0, self.n_inputs), x.dtype)
-        cpu.dense.backward(grad_y, x, self.parameters["weights"], wanted, grad_x, *gradients.values())
+        wanted, grad_x = self._wanted(grad_x, x, workspace)
+        workspace.kernels.dense.backward(
+            grad_y, x, self.parameters["weights"], wanted, grad_x, gradients["weights"], gradients["bias"]
+        )
 
 
 class LDL(_Layer):
@@ -136,25 +153,27 @@ class LDL(_Layer):
         return self.width * ((self.n_inputs < self.width) + (self.n_outputs < self.width))
 
     def forward(self, x, out, workspace, relu=False):
-        wide_x, wide_out = x, out
+        kernels, wide_x, wide_out = workspace.kernels, x, out
         if x.shape[1] < self.width:
             wide_x = self._scratch("input", x, workspace)
-            cpu.elementwise.take_rows(x, np.arange(len(x)), self.repeats, wide_x)
+            kernels.elementwise.widen(x, self.repeats, wide_x)
         if self.n_outputs < self.width:
             wide_out = self._scratch("output", x, workspace)
-        cpu.ldl.forward(wide_x, *self.parameters.values(), relu, wide_out)
+        kernels.ldl.forward(
+            wide_x, self.parameters["weights"], self.parameters["scale"], self.parameters["bias"], relu, wide_out
+        )
         if wide_out is not out:
-            out[...] = wide_out[:, : self.n_outputs]
+            kernels.elementwise.fold(wide_out, False, out)
 
     def backward(self, grad_y, x, gradients, grad_x, workspace):
+        kernels = workspace.kernels
         if self.n_outputs < self.width:
             cut = grad_y
             grad_y = self._scratch("output", x, workspace)
-            grad_y[:, : self.n_outputs] = cut
-            grad_y[:, self.n_outputs :] = 0
+            kernels.elementwise.widen(cut, False, grad_y)
         direct = grad_x is not None and self.n_inputs == self.width
         wide = grad_x if direct else self._scratch("gradient", x, workspace)
-        cpu.ldl.backward(
+        kernels.ldl.backward(
             grad_y,
             # as forward left it
             x if x.shape[1] == self.width else self._scratch("input", x, workspace),
@@ -166,11 +185,7 @@ class LDL(_Layer):
             gradients["bias"],
         )
         if grad_x is not None and not direct:
-            grad_x[...] = wide[:, : self.n_inputs]
-            if self.repeats:
-                for start in range(self.n_inputs, self.width, self.n_inputs):
-                    copy = wide[:, start : start + self.n_inputs]
-                    grad_x[:, : copy.shape[1]] += copy
+            kernels.elementwise.fold(wide, self.repeats, grad_x)
 
     def _scratch(self, name, x, workspace):
         return workspace.empty(name, (len(x), self.width), x.dtype)
@@ -180,9 +195,9 @@ class RPP(_Layer):
     """``n_permutations`` differently permuted copies of a hidden matrix (n_inputs, ⌈n_outputs / n_permutations⌉).
 
     ``bias`` is 'full' (a value for every output), 'shared' (one for every column of the hidden matrix) or 'none'. With
-    ``stored``, what `ldlrpp.kernels.cpu.rpp.permutations` gives for ``seed``, permutations are looked up instead of
-    computed. ``share_columns`` and ``signs`` are those of `rpp_forward`; the gradient of the hidden matrix is
-    multiplied by ``grad_scale``.
+    ``stored``, what ``kernels.rpp.permutations`` gives for ``seed``, permutations are looked up instead of computed.
+    ``share_columns`` and ``signs`` are those of `rpp_forward`; the gradient of the hidden matrix is multiplied by
+    ``grad_scale``. ``kernels`` are those of the network that the layer is for.
 
     The same permutations serve every batch. If ``budget`` bytes hold them they stay in the workspace, and if these hold
     the wide matrix besides, so may that, ``n_kept`` bytes at most: in training a small one, from forward to backward;
@@ -209,6 +224,7 @@ class RPP(_Layer):
         activation="identity",
         rng,
         dtype,
+        kernels=backend.cpu,
     ):
         n_columns = -(-n_outputs // n_permutations)
         self.n_inputs, self.n_outputs = n_inputs, n_outputs
@@ -221,11 +237,15 @@ class RPP(_Layer):
         self.parameters = {"hidden": hidden, "bias": np.zeros(n_bias, dtype)}
         n_permutation_bytes = 0
         if stored is None:
-            n_permutation_bytes = cpu.rpp.n_permutation_bytes(n_inputs, n_columns, n_outputs, share_columns, signs)
+            n_permutation_bytes = kernels.rpp.n_permutation_bytes(n_inputs, n_columns, n_outputs, share_columns, signs)
         n_weight_bytes = n_inputs * n_outputs * hidden.itemsize
         self.keeps_permutations = n_permutation_bytes <= budget
         self.keeps_weights = n_permutation_bytes + n_weight_bytes <= budget
         self.n_kept = self.keeps_permutations * n_permutation_bytes + self.keeps_weights * n_weight_bytes
+
+    def change_arrays(self, change):
+        super().change_arrays(change)
+        self.stored = change(self.stored)
 
     def forward(self, x, out, workspace, relu=False):
         is_filled = self.keeps_weights and workspace.fixed and (len(x) >= _KEPT_ROWS or workspace.has("wide"))
@@ -234,21 +254,20 @@ class RPP(_Layer):
         else:
             permutations, weights = self._permutations(x, workspace), self._weights(x, workspace)
         hidden_t, seed, how = self._columns()
-        cpu.rpp.forward(
+        workspace.kernels.rpp.forward(
             x, hidden_t, seed, permutations, *how, self.parameters["bias"], relu, weights, is_filled, workspace.empty,
             out,
         )  # fmt: skip
 
     def backward(self, grad_y, x, gradients, grad_x, workspace):
-        wanted = grad_x is not None
-        if not wanted:
-            grad_x = np.empty((0, self.n_inputs), x.dtype)
+        wanted, grad_x = self._wanted(grad_x, x, workspace)
         grad_bias = gradients["bias"]
-        n = len(grad_bias)
         # of a bias for every output
-        sums = grad_bias if n in (0, self.n_outputs) else workspace.empty("bias", (self.n_outputs,), x.dtype)
+        sums = (
+            grad_bias if len(grad_bias) in (0, self.n_outputs) else workspace.empty("bias", (self.n_outputs,), x.dtype)
+        )
         hidden_t, seed, how = self._columns()
-        cpu.rpp.backward(
+        workspace.kernels.rpp.backward(
             grad_y, x, hidden_t, seed, self._permutations(x, workspace), *how, self._weights(x, workspace),
             workspace.empty, wanted, grad_x, gradients["hidden"].T, sums,
         )  # fmt: skip
@@ -256,9 +275,7 @@ class RPP(_Layer):
             gradients["hidden"] *= gradients["hidden"].dtype.type(self.grad_scale)
         if sums is not grad_bias:
             # forward: out[:, c] += bias[c mod n]
-            whole = self.n_outputs // n * n
-            sums[:whole].reshape(-1, n).sum(axis=0, out=grad_bias)
-            grad_bias[: self.n_outputs - whole] += sums[whole:]
+            workspace.kernels.elementwise.fold(sums.reshape(1, -1), True, grad_bias.reshape(1, -1))
 
     def _columns(self):
         """The columns of the hidden matrix, the seed of their permutations, and the kernels' options of these."""
@@ -271,7 +288,7 @@ class RPP(_Layer):
             return self.stored
         hidden_t, seed, how = self._columns()
         sizes = self.n_inputs, len(hidden_t), self.n_outputs
-        return workspace.once("permutations", lambda: cpu.rpp.permutations(*sizes, seed, *how))
+        return workspace.once("permutations", lambda: workspace.kernels.rpp.permutations(*sizes, seed, *how))
 
     def _weights(self, x, workspace):
         """Memory for the wide matrix, which forward fills for backward, or no rows."""
@@ -282,6 +299,6 @@ class RPP(_Layer):
     def _expand(self, workspace):
         """The wide matrix."""
         hidden_t, seed, how = self._columns()
-        wide = cpu.memory.empty((self.n_outputs, self.n_inputs), hidden_t.dtype)
-        cpu.rpp.expand(hidden_t, seed, self.stored, *how, workspace.empty, wide)
+        wide = workspace.kernels.memory.empty((self.n_outputs, self.n_inputs), hidden_t.dtype)
+        workspace.kernels.rpp.expand(hidden_t, seed, self.stored, *how, workspace.empty, wide)
         return wide

@@ -4,121 +4,83 @@ Every loss has
 
 ``activation``
     The name of the map from scores to predictions.
-``predict(scores)``
+``predict(scores, kernels)``
     The predictions.
-``value_and_gradient(scores, targets, weights=None, total=None)``
+``value_and_gradient(scores, targets, weights=None, total=None, kernels)``
     The weighted mean of the loss over the rows and its gradient with respect to the scores. ``weights`` (batch,) are
     ones where None; sums are divided by ``total``, the sum of the weights where None, which may be that of a larger
-    batch.
+    batch. The first is a number, or what `float` makes one of, waiting for the kernels.
 
-Scores and targets are (batch, n_outputs).
+Scores and targets are (batch, n_outputs), arrays of the backend ``kernels`` (`ldlrpp.kernels.backend`), by default of
+that for the CPU.
 """
 
-import numpy as np
-from scipy.special import expit, xlogy
+from ldlrpp.kernels import backend
 
 
-def _mean(losses, gradient, weights, total):
-    """Weighted mean of losses (batch,), and the gradients of all rows (batch, n_outputs), changed in place."""
-    if weights is not None:
-        losses = losses * weights
-        gradient *= weights[:, np.newaxis]
-        total = weights.sum(dtype=np.float64) if total is None else total
-    elif total is None:
-        total = len(losses)
-    if total == 0:
-        return 0.0, np.zeros_like(gradient)
-    gradient /= gradient.dtype.type(total)
-    return float(losses.sum(dtype=np.float64) / total), gradient
+class _Loss:
+    # what it is called among a backend's losses, and what it is called with beside scores and targets
+    _kernel, _options = None, ()
+
+    def predict(self, scores, kernels=backend.cpu):
+        out = kernels.memory.empty(scores.shape, scores.dtype)
+        getattr(kernels.losses, f"{self._kernel}_predictions")(scores, out)
+        return out
+
+    def value_and_gradient(self, scores, targets, weights=None, total=None, kernels=backend.cpu):
+        if weights is None:
+            weights = kernels.memory.empty(0, scores.dtype)
+            total = len(scores) if total is None else total
+        elif total is None:
+            total = float(weights.sum(dtype="float64"))
+        if total == 0:
+            return 0.0, kernels.memory.zeros(scores.shape, scores.dtype)
+        gradient = kernels.memory.empty(scores.shape, scores.dtype)
+        value = getattr(kernels.losses, self._kernel)(scores, targets, *self._options, weights, total, gradient)
+        return value, gradient
 
 
-class SquaredError:
+class SquaredError(_Loss):
     """Half the squared error, averaged over outputs."""
 
-    activation = "identity"
+    activation, _kernel = "identity", "squared_error"
 
-    def predict(self, scores):
+    def predict(self, scores, kernels=backend.cpu):
         return scores
-
-    def value_and_gradient(self, scores, targets, weights=None, total=None):
-        error = scores - targets
-        losses = 0.5 * np.mean(np.square(error, dtype=np.float64), axis=1)
-        error /= error.shape[1]
-        return _mean(losses, error, weights, total)
 
 
 class AbsoluteError(SquaredError):
     """The absolute error, averaged over outputs: predictions are medians."""
 
-    def value_and_gradient(self, scores, targets, weights=None, total=None):
-        error = scores - targets
-        losses = np.mean(np.abs(error), axis=1, dtype=np.float64)
-        return _mean(losses, np.sign(error) / error.dtype.type(error.shape[1]), weights, total)
+    _kernel = "absolute_error"
 
 
 class Huber(SquaredError):
     """Half the squared error up to ``delta``, and beyond the straight line that goes on; averaged over outputs."""
 
+    _kernel = "huber"
+
     def __init__(self, delta=1.0):
         self.delta = float(delta)
 
-    def value_and_gradient(self, scores, targets, weights=None, total=None):
-        error = scores - targets
-        inner = np.clip(error, -self.delta, self.delta)
-        # inner · (error − inner / 2) is error² / 2 inside and delta · (|error| − delta / 2) outside
-        losses = np.mean(inner * (error - 0.5 * inner), axis=1, dtype=np.float64)
-        inner /= inner.shape[1]
-        return _mean(losses, inner, weights, total)
+    @property
+    def _options(self):
+        return (self.delta,)
 
 
-class Poisson:
+class Poisson(_Loss):
     """Half the Poisson deviance, averaged over outputs; scores are logarithms of the predictions."""
 
-    activation = "exp"
-
-    def predict(self, scores):
-        return np.exp(scores)
-
-    def value_and_gradient(self, scores, targets, weights=None, total=None):
-        predictions = np.exp(scores)
-        deviances = xlogy(targets, targets) - targets * scores - targets + predictions
-        losses = np.mean(deviances, axis=1, dtype=np.float64)
-        predictions -= targets
-        predictions /= predictions.shape[1]
-        return _mean(losses, predictions, weights, total)
+    activation, _kernel = "exp", "poisson"
 
 
-class Softmax:
+class Softmax(_Loss):
     """Cross-entropy of classes that exclude each other; targets are one-hot."""
 
-    activation = "softmax"
-
-    def predict(self, scores):
-        predictions = np.exp(scores - scores.max(axis=1, keepdims=True))
-        predictions /= predictions.sum(axis=1, keepdims=True)
-        return predictions
-
-    def value_and_gradient(self, scores, targets, weights=None, total=None):
-        shifted = scores - scores.max(axis=1, keepdims=True)
-        gradient = np.exp(shifted)
-        sums = gradient.sum(axis=1, keepdims=True)
-        losses = np.log(sums[:, 0]) - np.einsum("ij,ij->i", shifted, targets)
-        gradient /= sums
-        gradient -= targets
-        return _mean(losses, gradient, weights, total)
+    activation, _kernel = "softmax", "softmax"
 
 
-class Logistic:
+class Logistic(_Loss):
     """Binary cross-entropy, summed over outputs; targets are 0 or 1."""
 
-    activation = "logistic"
-
-    def predict(self, scores):
-        return expit(scores)
-
-    def value_and_gradient(self, scores, targets, weights=None, total=None):
-        # −t·log p − (1−t)·log(1−p) = log(1 + e^z) − t·z
-        losses = np.sum(np.logaddexp(0, scores) - targets * scores, axis=1, dtype=np.float64)
-        gradient = expit(scores)
-        gradient -= targets
-        return _mean(losses, gradient, weights, total)
+    activation, _kernel = "logistic", "logistic"

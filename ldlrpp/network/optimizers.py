@@ -1,30 +1,49 @@
 """Optimisers: change one flat array of all parameters, given the flat array of their gradients.
 
-``step(parameters, gradients, n_decayed, penalty, average)`` adds ``penalty`` times themselves to the gradients of the
-first ``n_decayed`` parameters, an L2 penalty, and the new parameters to an `Average`, if there is one.
+``step(parameters, gradients, n_decayed, penalty, average, kernels)`` adds ``penalty`` times themselves to the gradients
+of the first ``n_decayed`` parameters, an L2 penalty, and the new parameters to an `Average`, if there is one.
 ``learning_rate`` may be set between steps. An optimiser keeps no reference to the parameters. What its steps have left
-behind is ``state``, a dict of arrays and numbers, empty before the first step; ``resume(state)`` goes on from a copy of
-that of another one of the class, whose options need not be the same.
+behind is ``state``, a dict of arrays and numbers, empty before the first step; ``resume(state, kernels)`` goes on from
+a copy of that of another one of the class, whose options need not be the same.
+
+Arrays are those of the backend ``kernels`` (`ldlrpp.kernels.backend`), by default of that for the CPU. A state to
+resume from may hold NumPy arrays, as pickles do.
 """
 
+import copy
 import math
 from contextlib import contextmanager
+from numbers import Number
 
 import numpy as np
 
-from ldlrpp.kernels import cpu
+from ldlrpp.kernels import backend
 
 
 class _Resumable:
     def __init__(self):
         self.state = {}
 
-    def resume(self, state):
-        self.state = {name: _copy(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
+    def resume(self, state, kernels=backend.cpu):
+        self.state = _changed(state, lambda array: _copy(kernels.memory.put(array), kernels))
+
+    def __getstate__(self):
+        return {**vars(self), "state": _changed(self.state, lambda array: backend.of(array).memory.get(array))}
+
+    def __deepcopy__(self, memo):
+        # by way of __getstate__ arrays would leave a GPU
+        other = object.__new__(type(self))
+        vars(other).update(copy.deepcopy(vars(self), memo))
+        return other
 
 
-def _copy(array):
-    copied = cpu.memory.empty(array.shape, array.dtype)
+def _changed(state, change):
+    """A state with what ``change`` makes of its arrays."""
+    return {name: value if isinstance(value, Number) else change(value) for name, value in state.items()}
+
+
+def _copy(array, kernels):
+    copied = kernels.memory.empty(array.shape, array.dtype)
     copied[...] = array
     return copied
 
@@ -56,7 +75,7 @@ class Average(_Resumable):
         self._values, self._most = None, decay
 
     @contextmanager
-    def steps(self, parameters, n_steps):
+    def steps(self, parameters, n_steps, kernels=backend.cpu):
         """Context of an epoch: in it ``parameters`` are what the last step led to, after it their average."""
         self._most = min(self.decay, 1 - 1 / (self.reach * n_steps))
         iterate = self.state.pop("iterate", None)
@@ -65,7 +84,7 @@ class Average(_Resumable):
         if not self.decay:
             self.state = {}
         else:
-            self._values = _copy(parameters) if iterate is None else iterate
+            self._values = _copy(parameters, kernels) if iterate is None else iterate
         try:
             yield
         finally:
@@ -81,9 +100,9 @@ class Average(_Resumable):
         self.state["n_steps"] = t + 1
         return self._values, 1 - min(self._most, (1 + t) / (10 + t))
 
-    def restart(self, state):
+    def restart(self, state, kernels=backend.cpu):
         """Go on from the parameters that another one's ``state`` has kept, with an average of what follows."""
-        self.resume({name: value for name, value in state.items() if name == "iterate"})
+        self.resume({name: value for name, value in state.items() if name == "iterate"}, kernels)
 
 
 def _swap(a, b):
@@ -91,10 +110,10 @@ def _swap(a, b):
 
 
 class _Optimizer(_Resumable):
-    def step(self, parameters, gradients, n_decayed=0, penalty=0.0, average=None):
+    def step(self, parameters, gradients, n_decayed=0, penalty=0.0, average=None, kernels=backend.cpu):
         values, share = (None, 0.0) if average is None else average.next()
         values = parameters[:0] if values is None else values
-        self._step(parameters, gradients, n_decayed, float(penalty), values, share)
+        self._step(parameters, gradients, n_decayed, float(penalty), values, share, kernels)
 
 
 class SGD(_Optimizer):
@@ -104,10 +123,10 @@ class SGD(_Optimizer):
         super().__init__()
         self.learning_rate, self.momentum, self.nesterov = learning_rate, momentum, nesterov
 
-    def _step(self, parameters, gradients, n_decayed, penalty, average, share):
+    def _step(self, parameters, gradients, n_decayed, penalty, average, share, kernels):
         if not self.state:
-            self.state = {"velocities": cpu.memory.zeros(parameters.shape, parameters.dtype)}
-        cpu.elementwise.sgd_step(
+            self.state = {"velocities": kernels.memory.zeros(parameters.shape, parameters.dtype)}
+        kernels.elementwise.sgd_step(
             parameters, gradients, self.state["velocities"], average, n_decayed, penalty,
             float(self.learning_rate), float(self.momentum), bool(self.nesterov), share,
         )  # fmt: skip
@@ -125,13 +144,13 @@ class Adam(_Optimizer):
         self.learning_rate, self.epsilon, self.weight_decay = learning_rate, epsilon, weight_decay
         self.beta_1, self.beta_2 = beta_1, beta_2
 
-    def _step(self, parameters, gradients, n_decayed, penalty, average, share):
+    def _step(self, parameters, gradients, n_decayed, penalty, average, share, kernels):
         if not self.state:
-            means, squares = (cpu.memory.zeros(parameters.shape, parameters.dtype) for _ in range(2))
+            means, squares = (kernels.memory.zeros(parameters.shape, parameters.dtype) for _ in range(2))
             self.state = {"n_steps": 0, "means": means, "squares": squares}
         self.state["n_steps"] = n = self.state["n_steps"] + 1
         step_size = self.learning_rate * math.sqrt(1 - self.beta_2**n) / (1 - self.beta_1**n)
-        cpu.elementwise.adam_step(
+        kernels.elementwise.adam_step(
             parameters, gradients, self.state["means"], self.state["squares"], average, n_decayed, penalty,
             float(self.learning_rate * self.weight_decay), float(step_size), float(self.beta_1), float(self.beta_2),
             max(float(self.epsilon), float(np.finfo(parameters.dtype).tiny)), share,

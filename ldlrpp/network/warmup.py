@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ldlrpp.kernels import rpp_permutation
-from ldlrpp.kernels.cpu.threads import kernel_threads
+from ldlrpp.kernels import backend, rpp_permutation
 from ldlrpp.network.layers import LDL, RPP, Dense
 from ldlrpp.network.losses import SquaredError
 from ldlrpp.network.network import Network
@@ -42,10 +41,10 @@ def warmup(dtypes: DTypeLike | Sequence[DTypeLike] = (np.float32, np.float64)) -
     if any(dtype not in (np.float32, np.float64) for dtype in dtypes):
         raise ValueError(f"dtypes must be float32 or float64, got {', '.join(map(str, dtypes))}")
     rng = np.random.default_rng(0)
-    # widths and radices of butterflies: one of plain loops, small ones, one whose gradients have many partial
-    # sums, and one in pieces; together they have all passes
-    layers = [(2, 2), (32, 2), (256, 16), (512, 8), (2**11, 4), (2**13, 2)]
-    with kernel_threads():
+    # widths and radices of butterflies: one of plain loops, which is cut, small ones, one whose gradients have many
+    # partial sums, and one in pieces; together they have all passes
+    layers = [(3, 2), (32, 2), (256, 16), (512, 8), (2**11, 4), (2**13, 2)]
+    with backend.cpu.threads.kernel_threads():
         for dtype in dtypes:
             common = {"rng": rng, "dtype": dtype}
             hidden = [

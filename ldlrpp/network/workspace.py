@@ -4,23 +4,23 @@ import math
 
 import numpy as np
 
-from ldlrpp.kernels import cpu
-
 
 class Workspace:
-    """What a layer works in, and what it need not compute again for the next batch.
+    """What a layer works with and in, and what it need not compute again for the next batch.
 
     Whoever starts a fit or a prediction makes one for every layer and drops it at the end: nothing of it stays on a
     model, and several threads may predict with one network.
 
     Parameters
     ----------
+    kernels : module
+        The backend, see `ldlrpp.kernels.backend`.
     fixed : bool
         Whether parameters stay as they are for as long as it is used, as in a prediction.
     """
 
-    def __init__(self, *, fixed):
-        self.fixed = fixed
+    def __init__(self, kernels, *, fixed):
+        self.kernels, self.fixed = kernels, fixed
         self._arrays, self._values = {}, {}
 
     def empty(self, name, shape, dtype):
@@ -30,7 +30,7 @@ class Workspace:
         """
         size, key = math.prod(shape), (name, np.dtype(dtype))
         if key not in self._arrays or self._arrays[key].size < size:
-            self._arrays[key] = cpu.memory.empty(size, dtype)
+            self._arrays[key] = self.kernels.memory.empty(size, dtype)
         return self._arrays[key][:size].reshape(shape)
 
     def has(self, name):

@@ -1,4 +1,4 @@
-"""Passes over whole arrays, one each, on all threads: a step of an optimiser, relu's derivative, copies of rows.
+"""Passes over whole arrays: a step of an optimiser, activations and their derivatives, dropout, copies of rows.
 
 Arrays are flat where a function does not say otherwise. Numbers are cast to the dtype of the arrays: a Python float
 would make float32 arithmetic float64.
@@ -6,6 +6,7 @@ would make float32 arithmetic float64.
 
 import numpy as np
 from numba import prange
+from scipy.special import expit
 
 from ldlrpp.kernels.compiling import helper, njit
 
@@ -110,3 +111,60 @@ def take_rows(x, rows, repeated, out):
         for start in range(0, width, n):
             for i in range(min(n, width - start)):
                 out[r, start + i] = x[row, i] if repeated or start == 0 else x.dtype.type(0)
+
+
+def widen(x, repeated, out):
+    """`take_rows` of all rows, in their order."""
+    take_rows(x, np.arange(len(x)), repeated, out)
+
+
+@njit(parallel=True, cache=True)
+def fold(wide, repeated, out):
+    """The transpose of `widen`: ``out`` (batch, n) is the sum of the copies in ``wide`` (batch, width), or the first.
+
+    Copies are added in their order.
+    """
+    n, width = out.shape[1], wide.shape[1]
+    for r in prange(len(out)):
+        for i in range(n):
+            out[r, i] = wide[r, i]
+        if repeated:
+            for start in range(n, width, n):
+                for i in range(min(n, width - start)):
+                    out[r, i] += wide[r, start + i]
+
+
+def tanh(z):
+    """``z`` becomes its tanh."""
+    np.tanh(z, out=z)
+
+
+def tanh_backward(grad, y):
+    """``grad`` is multiplied by the derivative of tanh where its output is ``y``."""
+    grad *= 1 - y * y
+
+
+def logistic(z):
+    """``z`` becomes 1 / (1 + exp(−z))."""
+    expit(z, out=z)
+
+
+def logistic_backward(grad, y):
+    """``grad`` is multiplied by the derivative of `logistic` where its output is ``y``."""
+    grad *= y * (1 - y)
+
+
+def drop(y, mask):
+    """``y`` is multiplied by ``mask``, whose entries are zero or more."""
+    y *= mask
+
+
+def drop_backward(grad, y, mask):
+    """``grad`` is multiplied by ``mask``, and ``y`` is again what it was before `drop`, but for entries it has lost."""
+    grad *= mask
+    np.divide(y, mask, out=y, where=mask > 0)
+
+
+def square_sum(x):
+    """The sum of the squares of ``x``: a number, or what `float` makes one of."""
+    return np.dot(x, x)

@@ -46,13 +46,13 @@ def check_gpu():
 
 
 def put(array):
-    """A copy of a NumPy array on the GPU."""
-    return xp.asarray(array)
+    """A copy of a NumPy array on the GPU, columns staying columns; an array that is there already is itself."""
+    return xp.asarray(array, order="K")
 
 
 def get(array):
-    """A NumPy array of what is in an array on the GPU."""
-    return np.asarray(array) if SIMULATED else array.get()
+    """A NumPy array of what is in an array on the GPU, columns staying columns."""
+    return np.asarray(array) if SIMULATED else array.get(order="A")
 
 
 def asarray(name, value):

@@ -1,0 +1,61 @@
+"""Training and prediction with the kernels for GPUs, in Numba's simulator, beside those for the CPU."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ldlrpp.kernels import cpu, cuda
+from ldlrpp.kernels.cuda import elementwise, losses, sums
+from ldlrpp.network import LDL, RPP, SGD, Adam, Average, Data, Dense, Logistic, Network, Softmax, SquaredError, epochs
+
+MODULES = "dense", "elementwise", "ldl", "losses", "memory", "permutations", "rpp", "threads"
+
+
+@pytest.fixture
+def kernels(monkeypatch):
+    """The backend, small blocks, and the CPU's modules in place of those that there are not."""
+    for module in (elementwise, losses, sums):
+        monkeypatch.setattr(module, "_THREADS", 16)
+    modules = {name: getattr(cuda, name, getattr(cpu, name)) for name in MODULES}
+    modules["threads"] = cpu.threads  # of which the CPU's kernels want their lock
+    return SimpleNamespace(**modules)
+
+
+def network_of(kind, activation):
+    common = {"rng": np.random.default_rng(0), "dtype": np.float32}
+    if kind == "ldl":
+        hidden = [LDL(5, 9, activation=activation, **common), LDL(9, 6, radix=4, **common)]
+    elif kind == "rpp":
+        hidden = [RPP(5, 6, n_permutations=2, seed=1, bias="shared", **common)]
+    else:
+        hidden = [Dense(5, 6, **common)]
+    return Network([*hidden, Dense(6, 3, **common)], activation)
+
+
+@pytest.mark.parametrize(
+    ("kind", "activation", "optimizer", "loss", "options"),
+    [
+        ("ldl", "relu", Adam, Softmax(), {"alpha": 0.1}),
+        ("rpp", "logistic", SGD, Logistic(), {"max_norm": 0.01}),
+        ("dense", "tanh", Adam, SquaredError(), {"dropout": 0.5}),
+    ],
+    ids=["ldl", "rpp", "dense"],
+)
+def test_a_network_learns_what_it_learns_on_the_cpu(kernels, kind, activation, optimizer, loss, options):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(7, 5)).astype(np.float32)
+    targets = np.eye(3, dtype=np.float32)[rng.integers(3, size=7)]
+    results = []
+    for network in (network_of(kind, activation), network_of(kind, activation).on(kernels)):
+        rows = Data(X, targets, np.arange(7, dtype=np.float32))
+        training = epochs(
+            network, loss, optimizer(learning_rate=0.01), rows, average=Average(0.9), batch_size=4,
+            rng=np.random.default_rng(2), **options,
+        )  # fmt: skip
+        value = next(training)
+        predictions = loss.predict(network.scores(X), network.kernels)
+        results.append((value, network.flat, network.hidden(X), predictions))
+    assert isinstance(results[1][0], float)
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
