@@ -11,9 +11,8 @@ from numba import cuda
 
 from ldlrpp.kernels.cuda import memory
 from ldlrpp.kernels.cuda.compiling import device, kernel
-from ldlrpp.kernels.cuda.elementwise import constant, expit
 from ldlrpp.kernels.cuda.launching import launch
-from ldlrpp.kernels.cuda.numbers import load, store
+from ldlrpp.kernels.cuda.numbers import constant, expit, load, store
 from ldlrpp.kernels.cuda.sums import lanes_max, lanes_sum, sum_of
 
 # Threads of a block.
