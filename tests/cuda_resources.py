@@ -23,7 +23,7 @@ from numba import cuda, typeof, types  # noqa: E402
 from numba.cuda import dispatcher  # noqa: E402
 from numba.np import numpy_support  # noqa: E402
 
-from ldlrpp.kernels.cuda import compiling, ldl, memory  # noqa: E402
+from ldlrpp.kernels.cuda import compiling, elementwise, ldl, losses, memory, sums  # noqa: E402
 from ldlrpp.kernels.ldl_weights import weights_shape  # noqa: E402
 
 CAPABILITIES = (8, 0), (9, 0), (12, 0)
@@ -38,7 +38,30 @@ def use_ldl(dtype):
         ldl.backward(x, x, weights, vector, x, weights, vector, vector)
 
 
-USES = {ldl: use_ldl}
+def use_elementwise(dtype):
+    x, rows, flat = numpy.zeros((2, 4), dtype), numpy.zeros(2, numpy.int64), numpy.zeros(8, dtype)
+    elementwise.adam_step(*[flat] * 5, 4, *[0.5] * 7)
+    elementwise.sgd_step(*[flat] * 4, 4, 0.5, 0.5, 0.5, True, 0.5)
+    elementwise.square_sum(flat)
+    for name in ("tanh", "logistic"):
+        getattr(elementwise, name)(x)
+    for name in ("relu_backward", "tanh_backward", "logistic_backward", "drop"):
+        getattr(elementwise, name)(x, x)
+    elementwise.drop_backward(x, x, x)
+    elementwise.take_rows(x, rows, True, x)
+    elementwise.widen(x, True, x)
+    elementwise.fold(x, True, x)
+
+
+def use_losses(dtype):
+    scores, weights = numpy.zeros((2, 4), dtype), numpy.zeros(2, dtype)
+    losses.squared_error(scores, scores, weights, 1.0, scores)
+    losses.softmax(scores, scores, weights, 1.0, scores)
+    losses.softmax_predictions(scores, scores)
+    losses.logistic_predictions(scores, scores)
+
+
+USES = {ldl: use_ldl, elementwise: use_elementwise, losses: use_losses}
 
 
 def launches(module, dtype):
@@ -48,7 +71,7 @@ def launches(module, dtype):
     def launch(kernel, blocks, threads, *arguments, shared=0):
         found[kernel, tuple(type_of(argument) for argument in arguments)] = None
 
-    module.launch = launch
+    module.launch = sums.launch = launch
     USES[module](dtype)
     return list(found)
 

@@ -45,7 +45,7 @@ def _add_to_average(average, i, p, share):
         store(average, i, a + share * (p - a))
 
 
-@kernel(threads=_THREADS, registers=32)
+@kernel(threads=_THREADS, registers=40)
 def _adam(
     parameters, gradients, means, squares, average, n_decayed, penalty, decay, step_size, b1, b2, c1, c2, epsilon, share
 ):

@@ -58,7 +58,7 @@ def _weight(weights, row, n_rows):
     return load(weights, row) if weights.size > 0 and row < n_rows else _ONE
 
 
-@kernel(threads=_THREADS, registers=48)
+@kernel(threads=_THREADS, registers=56)
 def _outputs(kind, scores, targets, weights, delta, divisor, total, n_rows, n, bits, losses, gradient):
     shared = cuda.shared.array(_THREADS, losses.dtype)
     row, lane, i, stop = _place(n_rows, n, bits)
@@ -90,7 +90,7 @@ def _softmax_of_row(shared, scores, start, stop, lanes):
     return top, lanes_sum(shared, lanes, total)
 
 
-@kernel(threads=_THREADS, registers=48)
+@kernel(threads=_THREADS, registers=56)
 def _softmax(scores, targets, weights, total, n_rows, n, bits, losses, gradient):
     shared = cuda.shared.array(_THREADS, losses.dtype)
     row, lane, i, stop = _place(n_rows, n, bits)
