@@ -23,7 +23,7 @@ from numba import cuda, typeof, types  # noqa: E402
 from numba.cuda import dispatcher  # noqa: E402
 from numba.np import numpy_support  # noqa: E402
 
-from ldlrpp.kernels.cuda import compiling, elementwise, ldl, losses, memory, sums  # noqa: E402
+from ldlrpp.kernels.cuda import compiling, dense, elementwise, ldl, losses, memory, rpp  # noqa: E402
 from ldlrpp.kernels.ldl_weights import weights_shape  # noqa: E402
 
 CAPABILITIES = (8, 0), (9, 0), (12, 0)
@@ -61,7 +61,30 @@ def use_losses(dtype):
     losses.logistic_predictions(scores, scores)
 
 
-USES = {ldl: use_ldl, elementwise: use_elementwise, losses: use_losses}
+def use_rpp(dtype):
+    rpp._TILE = 0  # several tiles
+    seed = numpy.uint64(0)
+    for m in (5, 100, 40_000):  # kinds of permutations
+        x, hidden_t, out, bias = (numpy.zeros(shape, dtype) for shape in ((2, m), (3, m), (2, 50), 50))
+        stored, wide = numpy.empty((0, m), numpy.uint16), numpy.empty((0, m), dtype)
+        how = seed, stored, False, True
+        rpp.forward(x, hidden_t, *how, bias, False, wide, False, empty, out)
+        rpp.backward(out, x, hidden_t, *how, wide, empty, True, x, hidden_t, bias)
+        rows = numpy.zeros((3, m), rpp.entry_dtype(m, True))
+        rpp.is_permutation(rows, True, numpy.zeros(3, bool))
+
+
+def empty(name, shape, dtype):
+    return numpy.zeros(shape, dtype)
+
+
+def use_dense(dtype):
+    x, weights, bias, out = (numpy.zeros(shape, dtype) for shape in ((2, 4), (3, 4), 3, (2, 3)))
+    dense.forward(x, weights, bias, True, out)
+    dense.backward(out, x, weights, True, x, weights, bias)
+
+
+USES = {ldl: use_ldl, rpp: use_rpp, dense: use_dense, elementwise: use_elementwise, losses: use_losses}
 
 
 def launches(module, dtype):
@@ -71,7 +94,9 @@ def launches(module, dtype):
     def launch(kernel, blocks, threads, *arguments, shared=0):
         found[kernel, tuple(type_of(argument) for argument in arguments)] = None
 
-    module.launch = sums.launch = launch
+    for name, other in list(sys.modules.items()):
+        if name.startswith("ldlrpp.kernels.cuda.") and hasattr(other, "launch"):
+            other.launch = launch
     USES[module](dtype)
     return list(found)
 

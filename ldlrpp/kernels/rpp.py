@@ -432,7 +432,7 @@ def _stored(permutation, hidden_t, n_permutations, share_columns, signs):
     arguments.check_shape(
         "permutation", permutation, (n_permutations, m, 1 if share_columns else n), ("k", "m", "columns")
     )
-    if signs and permutation.itemsize < cpu.permutations.entry_dtype(m, signs).itemsize:
+    if signs and permutation.itemsize < bijection.entry_dtype(m, signs).itemsize:
         raise TypeError(f"permutation must have dtype uint32 for a sign and numbers below m = {m}, got uint16")
     largest = (permutation & np.iinfo(permutation.dtype).max // 2 if signs else permutation).max()
     if largest >= m:
