@@ -5,6 +5,7 @@ a step Numba first computes the length, by a division of 64 bits.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import cuda
@@ -45,23 +46,35 @@ def _add_to_average(average, i, p, share):
         store(average, i, a + share * (p - a))
 
 
+class _Adam(NamedTuple):
+    """The numbers of a step of Adam, of the dtype that it is done in; c are 1 − b."""
+
+    penalty: np.floating
+    decay: np.floating
+    step_size: np.floating
+    b1: np.floating
+    b2: np.floating
+    c1: np.floating
+    c2: np.floating
+    epsilon: np.floating
+    share: np.floating
+
+
 @kernel(threads=_THREADS, registers=40)
-def _adam(
-    parameters, gradients, means, squares, average, n_decayed, penalty, decay, step_size, b1, b2, c1, c2, epsilon, share
-):
+def _adam(parameters, gradients, means, squares, average, n_decayed, step):
     i = cuda.grid(1)
     if i < parameters.size:
         p, g = load(parameters, i), load(gradients, i)
         if i < n_decayed:
-            g += penalty * p
-            p -= decay * p
-        mean = b1 * load(means, i) + c1 * g
-        square = b2 * load(squares, i) + c2 * g * g
+            g += step.penalty * p
+            p -= step.decay * p
+        mean = step.b1 * load(means, i) + step.c1 * g
+        square = step.b2 * load(squares, i) + step.c2 * g * g
         store(means, i, mean)
         store(squares, i, square)
-        p -= step_size * mean / (math.sqrt(square) + epsilon)
+        p -= step.step_size * mean / (math.sqrt(square) + step.epsilon)
         store(parameters, i, p)
-        _add_to_average(average, i, p, share)
+        _add_to_average(average, i, p, step.share)
 
 
 @kernel(threads=_THREADS, registers=32)
@@ -88,10 +101,10 @@ def adam_step(
     times itself and ``share`` times the new parameters.
     """
     cast = memory.accumulator(parameters.dtype).type
+    numbers = penalty, decay, step_size, beta_1, beta_2, 1 - beta_1, 1 - beta_2, epsilon, share
     launch(
         _adam, _blocks(parameters.size), _THREADS, parameters, gradients, means, squares, average, n_decayed,
-        cast(penalty), cast(decay), cast(step_size), cast(beta_1), cast(beta_2), cast(1 - beta_1), cast(1 - beta_2),
-        cast(epsilon), cast(share),
+        _Adam(*map(cast, numbers)),
     )  # fmt: skip
 
 

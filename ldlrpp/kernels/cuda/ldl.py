@@ -172,8 +172,8 @@ def _forward_pass(a_pass, x, weights, scale, bias, relu, out):
     launch(
         passes.double_forward_pass if weights.itemsize == 8 else passes.forward_pass,
         (n_tiles, -(-n_rows // rows_a_block)), threads,
-        x, weights[a_pass.first :], scale, bias, _table(a_pass.units, memory.device(x)), tile, n_rows, rows_a_block,
-        x.size, a_pass.stop == len(weights), relu, out,
+        x, weights[a_pass.first :], scale, bias, _table(a_pass.units, memory.device(x)), tile,
+        passes.Batch(n_rows, rows_a_block, x.size, a_pass.stop - a_pass.first), a_pass.stop == len(weights), relu, out,
         shared=_shared_bytes(n_units, tile.size, weights.itemsize, False),
     )  # fmt: skip
 
@@ -228,8 +228,9 @@ class _Sums:
         launch(
             passes.double_backward_pass if weights.itemsize == 8 else passes.backward_pass,
             (self.n_tiles, -(-n_rows // self.rows_a_part)), (1 << (tile.size - 3), n_units),
-            grad_y, x, weights[self.a_pass.first :], scale, _table(units, memory.device(x)), tile, n_rows,
-            self.rows_a_part, x.size, self.partial.shape[1], self.finishes, self.partial, self.bias, grad_x,
+            grad_y, x, weights[self.a_pass.first :], scale, _table(units, memory.device(x)), tile,
+            passes.Batch(n_rows, self.rows_a_part, x.size, self.partial.shape[1]), self.finishes, self.partial,
+            self.bias, grad_x,
             shared=_shared_bytes(n_units, tile.size, weights.itemsize, True),
         )  # fmt: skip
 
@@ -238,6 +239,6 @@ class _Sums:
         last = n_rows - self.n_last if self.finishes else n_rows
         launch(
             passes.gather_sums, (-(-self.width // 32), last + 2 * self.finishes), (32, min(8, self.n_parts)),
-            self.partial, self.bias, weights[first:], scale, self.n_parts, n_rows, last, self.width, self.finishes,
-            grad_weights[first:], grad_scale, grad_bias,
+            self.partial, self.bias, weights[first:], scale, passes.Parts(self.n_parts, n_rows, last, self.width),
+            self.finishes, grad_weights[first:], grad_scale, grad_bias,
         )  # fmt: skip

@@ -50,6 +50,24 @@ class Tile(NamedTuple):
     row: int
 
 
+class Batch(NamedTuple):
+    """Rows of arrays, of which a block does ``rows_a_block``, all numbers of them, and rows of weights of the pass."""
+
+    n_rows: int
+    rows_a_block: int
+    size: int
+    n_weights: int
+
+
+class Parts(NamedTuple):
+    """Parts of sums, of a pass with rows of weights, those of the layer's last stage from ``last`` on, of a width."""
+
+    n: int
+    n_rows: int
+    last: int
+    width: int
+
+
 @device
 def _first(i, low):
     """The first of a thread's eight positions of a tile."""
@@ -255,7 +273,7 @@ def _write(z, shared, start, places):
         shared[start + places[e]] = z[e]
 
 
-def _forward_pass(x, weights, scale, bias, units, tile, n_rows, rows_a_block, total, finishes, relu, out):
+def _forward_pass(x, weights, scale, bias, units, tile, batch, finishes, relu, out):
     """Some stages of all rows, and after the last of them scale and bias if the pass ``finishes``; out may be x.
 
     Blocks are (tiles of a row, parts of the rows), threads (an eighth of a tile, units). Between one unit and the next,
@@ -280,8 +298,8 @@ def _forward_pass(x, weights, scale, bias, units, tile, n_rows, rows_a_block, to
         _own_scale(scale, kind, at, step, width, w)
         for e in range(8):
             spare[e] = bias[(at + e * step) & (width - 1)]
-    first = np.int64(cuda.blockIdx.y) * rows_a_block
-    n = np.int32(min(rows_a_block, n_rows - first))
+    first, total = np.int64(cuda.blockIdx.y) * batch.rows_a_block, batch.size
+    n = np.int32(min(batch.rows_a_block, batch.n_rows - first))
     at += first * row
     done = at
     mine = np.uint32(2 * u) * size
@@ -316,10 +334,7 @@ def _forward_pass(x, weights, scale, bias, units, tile, n_rows, rows_a_block, to
         cuda.syncthreads()
 
 
-def _backward_pass(
-    grad_y, x, weights, scale, units, tile, n_rows, rows_a_block, total, n_weights, finishes, partial, grad_bias,
-    grad_x,
-):  # fmt: skip
+def _backward_pass(grad_y, x, weights, scale, units, tile, batch, finishes, partial, grad_bias, grad_x):
     """The transpose of `_forward_pass`: grad_x, and sums over the block's rows of the weights' gradients.
 
     x is the input of the pass, and grad_x may be grad_y. Sums are added to ``partial`` (parts, copies, n_weights,
@@ -351,8 +366,8 @@ def _backward_pass(
         sums[e] = 0
     if is_last and finishes:
         _own_scale(scale, kind, at, step, width, w)
-    first = np.int64(cuda.blockIdx.y) * rows_a_block
-    n = np.int32(min(rows_a_block, n_rows - first))
+    first, total = np.int64(cuda.blockIdx.y) * batch.rows_a_block, batch.size
+    n = np.int32(min(batch.rows_a_block, batch.n_rows - first))
     at += first * row
     depth = np.int32(2 * n_units - 2 * u + 1)
     rows_before = np.uint32(max(0, u - 1) * (2 * n_units + 1 - u)) * size
@@ -390,7 +405,7 @@ def _backward_pass(
         cuda.syncthreads()
     copies = row >> tile.width if row > width else np.int64(1)
     part = np.int64(cuda.blockIdx.y) * copies
-    _leave(sums, partial, units, u, own, step, width, tile.width, part, n_weights)
+    _leave(sums, partial, units, u, own, step, width, tile.width, part, batch.n_weights)
     if u == 0 and finishes:
         _add_row(bias, 0, grad_bias, own, step, width, tile.width, part, np.int64(1), np.int64(0))
 
@@ -430,9 +445,7 @@ double_backward_pass = kernel(threads=DOUBLE_THREADS, registers=255, spilled=448
 
 
 @kernel(registers=48)
-def gather_sums(
-    partial, bias_parts, weights, scale, n_parts, n_rows, last, width, finishes, grad_weights, grad_scale, grad_bias
-):
+def gather_sums(partial, bias_parts, weights, scale, parts, finishes, grad_weights, grad_scale, grad_bias):
     """Add up the sums of all parts, in order, of all rows of the weights of a pass, and what follows them.
 
     Blocks are (some positions, rows), threads (positions, eight segments of the parts at most). Where the pass
@@ -441,23 +454,23 @@ def gather_sums(
     """
     shared = cuda.shared.array(256, dtype=weights.dtype)
     p = np.int64(cuda.blockIdx.x) * 32 + cuda.threadIdx.x
-    group = cuda.blockIdx.y
-    if finishes and group == last:
+    group, width = cuda.blockIdx.y, parts.width
+    if finishes and group == parts.last:
         total = weights.dtype.type(0)
-        for row in range(last, n_rows):
-            value = _sum_parts(partial, n_parts, n_rows, row, p, width, shared)
+        for row in range(parts.last, parts.n_rows):
+            value = _sum_parts(partial, parts.n, parts.n_rows, row, p, width, shared)
             if cuda.threadIdx.y == 0 and p < width:
                 # forward: z · (weights · scale)
                 total += value * weights[row * width + p]
                 store(grad_weights, row * width + p, value * scale[p])
         if cuda.threadIdx.y == 0 and p < width:
             store(grad_scale, p, total)
-    elif finishes and group > last:
-        value = _sum_parts(bias_parts, n_parts, np.int64(1), np.int64(0), p, width, shared)
+    elif finishes and group > parts.last:
+        value = _sum_parts(bias_parts, parts.n, np.int64(1), np.int64(0), p, width, shared)
         if cuda.threadIdx.y == 0 and p < width:
             store(grad_bias, p, value)
     else:
-        value = _sum_parts(partial, n_parts, n_rows, np.int64(group), p, width, shared)
+        value = _sum_parts(partial, parts.n, parts.n_rows, np.int64(group), p, width, shared)
         if cuda.threadIdx.y == 0 and p < width:
             store(grad_weights, group * width + p, value)
 

@@ -5,6 +5,7 @@ has outputs, up to a power of two, at most all of a block.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import cuda
@@ -20,6 +21,14 @@ _THREADS = 256
 # Losses that are sums over outputs.
 _SQUARED, _ABSOLUTE, _HUBER, _POISSON, _LOGISTIC = range(5)
 _ZERO, _HALF, _ONE, _LEAST = constant(0.0), constant(0.5), constant(1.0), constant(-math.inf)
+
+
+class _Shape(NamedTuple):
+    """Rows and outputs, and the logarithm to base 2 of how many threads a row has."""
+
+    n_rows: int
+    n: int
+    bits: int
 
 
 @device
@@ -43,14 +52,14 @@ def _loss(kind, score, target, delta):
 
 
 @device
-def _place(n_rows, n, bits):
-    """Of a thread its row, where each has 2^bits threads, its number among these, and the entries that it has.
+def _place(shape):
+    """Of a thread its row, its number among the 2^bits that this has, and the entries that it has.
 
     These are from one place to another, in steps of 2^bits; none in rows that there are not.
     """
-    thread = cuda.threadIdx.x
+    thread, n, bits = cuda.threadIdx.x, shape.n, shape.bits
     row, lane = np.int64(cuda.blockIdx.x) * (_THREADS >> bits) + (thread >> bits), thread & ((1 << bits) - 1)
-    return row, lane, row * n + lane, (row * n + n if row < n_rows else 0)
+    return row, lane, row * n + lane, (row * n + n if row < shape.n_rows else 0)
 
 
 @device
@@ -59,18 +68,18 @@ def _weight(weights, row, n_rows):
 
 
 @kernel(threads=_THREADS, registers=56)
-def _outputs(kind, scores, targets, weights, delta, divisor, total, n_rows, n, bits, losses, gradient):
+def _outputs(kind, scores, targets, weights, delta, divisor, total, shape, losses, gradient):
     shared = cuda.shared.array(_THREADS, losses.dtype)
-    row, lane, i, stop = _place(n_rows, n, bits)
-    weight = _weight(weights, row, n_rows) / divisor
+    row, lane, i, stop = _place(shape)
+    weight = _weight(weights, row, shape.n_rows) / divisor
     loss, factor = losses.dtype.type(0), weight / total
     while i < stop:
         part, slope = _loss(kind, load(scores, i), load(targets, i), delta)
         loss += part
         store(gradient, i, slope * factor)
-        i += 1 << bits
-    loss = lanes_sum(shared, 1 << bits, loss)
-    if row < n_rows and lane == 0:
+        i += 1 << shape.bits
+    loss = lanes_sum(shared, 1 << shape.bits, loss)
+    if row < shape.n_rows and lane == 0:
         losses[row] = loss * weight
 
 
@@ -91,30 +100,30 @@ def _softmax_of_row(shared, scores, start, stop, lanes):
 
 
 @kernel(threads=_THREADS, registers=56)
-def _softmax(scores, targets, weights, total, n_rows, n, bits, losses, gradient):
+def _softmax(scores, targets, weights, total, shape, losses, gradient):
     shared = cuda.shared.array(_THREADS, losses.dtype)
-    row, lane, i, stop = _place(n_rows, n, bits)
-    top, powers = _softmax_of_row(shared, scores, i, stop, 1 << bits)
-    weight = _weight(weights, row, n_rows)
+    row, lane, i, stop = _place(shape)
+    top, powers = _softmax_of_row(shared, scores, i, stop, 1 << shape.bits)
+    weight = _weight(weights, row, shape.n_rows)
     wanted, factor = losses.dtype.type(0), weight / total
     while i < stop:
         shifted, target = load(scores, i) - top, load(targets, i)
         wanted += shifted * target
         store(gradient, i, (math.exp(shifted) / powers - target) * factor)
-        i += 1 << bits
-    wanted = lanes_sum(shared, 1 << bits, wanted)
-    if row < n_rows and lane == 0:
+        i += 1 << shape.bits
+    wanted = lanes_sum(shared, 1 << shape.bits, wanted)
+    if row < shape.n_rows and lane == 0:
         losses[row] = (math.log(powers) - wanted) * weight
 
 
 @kernel(threads=_THREADS, registers=48)
-def _softmax_predictions(scores, like, n_rows, n, bits, out):
+def _softmax_predictions(scores, like, shape, out):
     shared = cuda.shared.array(_THREADS, like.dtype)
-    _, _, i, stop = _place(n_rows, n, bits)
-    top, powers = _softmax_of_row(shared, scores, i, stop, 1 << bits)
+    _, _, i, stop = _place(shape)
+    top, powers = _softmax_of_row(shared, scores, i, stop, 1 << shape.bits)
     while i < stop:
         store(out, i, math.exp(load(scores, i) - top) / powers)
-        i += 1 << bits
+        i += 1 << shape.bits
 
 
 @kernel(threads=_THREADS, registers=32)
@@ -125,10 +134,10 @@ def _predictions(kind, scores, out):
 
 
 def _shape(scores):
-    """Rows and outputs, and of how many threads a row has the logarithm to base 2; beside them the number of blocks."""
+    """The shape of scores for kernels, and their number of blocks."""
     n_rows, n = scores.shape
     bits = min((n - 1).bit_length(), _THREADS.bit_length() - 1)
-    return (n_rows, n, bits), -(-n_rows // (_THREADS >> bits))
+    return _Shape(n_rows, n, bits), -(-n_rows // (_THREADS >> bits))
 
 
 def _mean(kernel, scores, arguments, numbers, total, gradient):
@@ -136,7 +145,7 @@ def _mean(kernel, scores, arguments, numbers, total, gradient):
     shape, n_blocks = _shape(scores)
     losses = memory.empty(len(scores), memory.accumulator(scores.dtype))
     cast = losses.dtype.type
-    launch(kernel, n_blocks, _THREADS, *arguments, *map(cast, numbers), cast(total), *shape, losses, gradient)
+    launch(kernel, n_blocks, _THREADS, *arguments, *map(cast, numbers), cast(total), shape, losses, gradient)
     return sum_of(losses, total)
 
 
@@ -184,7 +193,7 @@ def softmax_predictions(scores, out):
     """Probabilities of classes that exclude each other."""
     shape, n_blocks = _shape(scores)
     like = memory.empty(0, memory.accumulator(scores.dtype))
-    launch(_softmax_predictions, n_blocks, _THREADS, scores, like, *shape, out)
+    launch(_softmax_predictions, n_blocks, _THREADS, scores, like, shape, out)
 
 
 def logistic_predictions(scores, out):
