@@ -281,6 +281,48 @@ def time_widest(log_width):
     return found
 
 
+# --- What is estimated -----------------------------------------------------------------------------------------------
+
+# Of an H200, picoseconds: a byte from its memory, from L2 and from shared memory, and an instruction of a thread. The
+# first is of copies measured elsewhere, the second a published measurement, the others are data sheets.
+_PICOSECONDS = {"memory": 1 / 4.3, "L2": 1 / 5.5, "shared memory": 1 / 29.6, "arithmetic": 1 / 29.6}
+
+
+def estimate(width, radix, backward):
+    """Picoseconds a number takes at least in each part of a GPU, float32, from the passes that a layer takes."""
+    passes = cuda.ldl._passes(width, radix, 4, backward)
+    costs = dict.fromkeys(_PICOSECONDS, 0)
+    for a_pass in passes:
+        n_units = len(a_pass.units) // cuda.ldl.passes.COLUMNS
+        # a multiply-add for every row of weights, and forward's rows before and behind each unit
+        forward_again = not backward or a_pass is not passes[-1]
+        costs["arithmetic"] += 2 * (a_pass.stop - a_pass.first) * backward * 1.8
+        costs["shared memory"] += backward * (20 * n_units - 12)
+        costs["L2"] += backward * 16
+        if forward_again:
+            costs["arithmetic"] += a_pass.stop - a_pass.first
+            costs["shared memory"] += 8 * n_units
+            costs["L2"] += 8
+    costs["memory"] = 12 if backward else 8
+    return {name: _PICOSECONDS[name] * cost for name, cost in costs.items()}
+
+
+def estimates():
+    """Times of a roofline over those of copies: what nothing runs below, and no measurement."""
+    print("| N | passes | forward | limit | passes back | forward and backward / five arrays | limit of backward |")
+    print("|---|---|---|---|---|---|---|")
+    copy = 8 * _PICOSECONDS["memory"]
+    for width in WIDTHS:
+        forward, back = estimate(width, 2, False), estimate(width, 2, True)
+        numbers = [len(cuda.ldl._passes(width, 2, 4, backward)) for backward in (False, True)]
+        limits = [max(costs, key=costs.get) for costs in (forward, back)]
+        times = max(forward.values()), max(back.values())
+        print(
+            f"| {width:,} | {numbers[0]} | {times[0] / copy:.1f} | {limits[0]} | {numbers[1]} "
+            f"| {sum(times) / (2.5 * copy):.1f} | {limits[1]} |"
+        )
+
+
 def print_row(row):
     print("  " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
 
@@ -312,7 +354,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--json", help="file for all figures")
     parser.add_argument("--widest", type=int, default=27, help="logarithm of the width of the widest layer")
+    parser.add_argument("--estimate", action="store_true", help="print the roofline of an H200, and nothing else")
     options = parser.parse_args()
+    if options.estimate:
+        estimates()
+        return
     start = time.perf_counter()
     numbers, found = 192 if SIMULATED else NUMBERS, {"machine": machine()}
     print_row(found["machine"])
