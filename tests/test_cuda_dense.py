@@ -1,6 +1,9 @@
 """The dense layer's kernels for GPUs, and what it is made of: cuBLAS's products, columns' sums, biases."""
 
+import ctypes
 import inspect
+import sys
+from types import ModuleType, SimpleNamespace
 
 import ml_dtypes
 import numpy as np
@@ -126,6 +129,72 @@ def test_what_cublas_is_told_of_a_view(shape):
             # by columns, as cuBLAS reads memory, is a matrix whose transpose is the view, or the view itself
             read = np.lib.stride_tricks.as_strided(matrix, (rows, columns), (4, 4 * stride))
             np.testing.assert_array_equal(read if is_transposed else read.T, matrix)
+
+
+class Here(np.ndarray):
+    """An array of NumPy that has its address where CuPy's have it."""
+
+    @property
+    def data(self):
+        return SimpleNamespace(ptr=self.__array_interface__["data"][0])
+
+
+def gemm_ex(
+    handle, a_operation, b_operation, m, n, k, alpha, a, a_type, a_stride, b, b_type, b_stride, beta, c, c_type,
+    c_stride, compute, algorithm,
+):  # fmt: skip
+    """What cuBLAS documents, for float32: C = alpha · op(A) · op(B) + beta · C, all by columns."""
+
+    def at(address, rows, columns, stride):
+        assert stride >= rows
+        size = stride * (columns - 1) + rows
+        flat = np.ctypeslib.as_array((ctypes.c_float * size).from_address(address))
+        return np.lib.stride_tricks.as_strided(flat, (rows, columns), (4, 4 * stride))
+
+    alpha, beta = at(alpha, 1, 1, 1)[0, 0], at(beta, 1, 1, 1)[0, 0]
+    first = at(a, *((k, m) if a_operation else (m, k)), a_stride)
+    second = at(b, *((n, k) if b_operation else (k, n)), b_stride)
+    out = at(c, m, n, c_stride)
+    product = alpha * (first.T if a_operation else first) @ (second.T if b_operation else second)
+    out[...] = product + beta * out if beta else product
+
+
+@pytest.fixture
+def cublas(monkeypatch, machine):
+    """The library in place of NumPy, as far as it can be without a GPU."""
+    library = SimpleNamespace(gemmEx=gemm_ex, CUBLAS_COMPUTE_32F=68, CUBLAS_COMPUTE_64F=70, CUBLAS_GEMM_DEFAULT=-1)
+    for name, values in {
+        "cupy.cuda.device": {"get_cublas_handle": lambda: 0},
+        "cupy_backends.cuda.libs": {"cublas": library},
+        "cupy._core._dtype": {"to_cuda_dtype": lambda dtype, halves: 0},
+    }.items():
+        for at, letter in enumerate(name + "."):
+            if letter == ".":
+                monkeypatch.setitem(sys.modules, name[:at], ModuleType(name[:at]))
+        for key, value in values.items():
+            setattr(sys.modules[name], key, value)
+    yield
+    blas._cuda_dtype.cache_clear()
+
+
+@pytest.mark.parametrize("adds", [False, True])
+@pytest.mark.parametrize(("m", "k", "n"), [(2, 3, 4), (1, 1, 1), (1, 5, 3), (4, 1, 3), (3, 4, 1), (1, 4, 1)])
+def test_cublas_is_called_for_the_product(m, k, n, adds, cublas):
+    rng = np.random.default_rng(0)
+
+    def both(rows, columns):
+        """A matrix as part of larger ones, by rows and by columns, and alone."""
+        values = rng.integers(-9, 9, (rows, columns)).astype(np.float32)
+        wide = np.pad(values, 2, constant_values=np.nan)
+        matrices = wide[2:-2, 2:-2], wide.T.copy().T[2:-2, 2:-2], values.copy(), values.T.copy().T
+        return [matrix.view(Here) for matrix in matrices]
+
+    for a in both(m, k):
+        for b in both(k, n):
+            for out in both(m, n)[::2]:
+                expected = np.asarray(a) @ np.asarray(b) + adds * np.asarray(out)
+                blas._cublas_gemm(a, b, out, adds)
+                np.testing.assert_array_equal(out, expected)
 
 
 # --- Whole arrays ----------------------------------------------------------------------------------------------------

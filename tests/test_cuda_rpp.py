@@ -307,8 +307,9 @@ def test_expand(shared, small_tiles):
     np.testing.assert_array_equal(memory.get(wide).T, expected)
 
 
-def test_tiles_have_at_least_some_outputs():
+def test_outputs_of_a_tile():
     assert rpp._columns(784, 10**6) == 8448
+    assert rpp._columns(60_000, 1000) == 96
     assert rpp._columns(784, 100) == 100
     assert rpp._columns(2**20, 1000) == 16
 

@@ -57,7 +57,8 @@ def _shuffle(n_rows, m, n, first, seed, signs, out):
     r = start + cuda.threadIdx.x
     if r < n_rows:
         order = table[cuda.threadIdx.x * _ROW : (cuda.threadIdx.x + 1) * _ROW]
-        head, column = np.uint64((first + r) // n), np.uint64((first + r) % n)
+        c, n = np.uint32(first + r), np.uint32(n)
+        head, column = np.uint64(c // n), np.uint64(c % n)
         bijection.fisher_yates(m, seed, head, column, order)
         if signs:
             bits = bijection.few_signs(seed, head, column)
@@ -79,7 +80,7 @@ def _keys(rounds, n, first, seed, multipliers, increments):
     """Keys of the block's column, made by a thread for every four rounds."""
     block = cuda.threadIdx.x
     if block < rounds // 4:
-        c = first + cuda.blockIdx.x
+        c, n = np.uint32(first + cuda.blockIdx.x), np.uint32(n)
         bijection.four_round_keys(block, seed, np.uint64(c // n), np.uint64(c % n), multipliers, increments)
     cuda.syncthreads()
 

@@ -9,10 +9,12 @@ is cut depends on the shapes alone, so results are the same to the last bit whet
 computed or kept, as far as cuBLAS's are. What has two bytes is added up in float32 and rounded once.
 
 Beyond inputs and outputs, forward has a tile (27 MB in float32, or 16 outputs where those are larger) and its
-permutations (half of that); backward a tile, in whose memory the gradients of its weights are before it, its
-permutations, and sums of gradients that are no larger than a tile; and, where numbers have two bytes, sums of
+permutations (half of that, up to 2^16 inputs); backward a tile, whose memory the gradients of its weights have before
+it, its permutations, and partial sums of gradients, 1024 rows of m at most; and, where numbers have two bytes, sums of
 ``grad_x`` and ``grad_hidden_t`` in float32.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import cuda
@@ -29,8 +31,9 @@ from ldlrpp.kernels.cuda.permutations import permutation_rows
 # Weights of a tile: with 784 inputs 8448 outputs, for which a batch of 256 is 132 parts of a product, 128 by 128 each,
 # as many as an H200 has multiprocessors. Tile and permutations together are 40 MB, of the 50 that its second cache has.
 _TILE = 8448 * 784
-# Outputs of a tile: a multiple of what cuBLAS takes at a time, and at least so many.
+# Outputs of a tile: a multiple of what cuBLAS takes at a time, or of fewer where so many are too large; at least those.
 _STEP, _LEAST = 128, 16
+# Threads of a block at most.
 _THREADS = 256
 # Blocks that heads are shared out to, if there are fewer columns: some eight for every multiprocessor.
 _BLOCKS = 1024
@@ -40,22 +43,41 @@ _SHARED = 48 * 1024
 _CHECKING, _MARKS = 256, 2**26
 # What the second axis of a grid can be.
 _MOST_BLOCKS = 65_535
-
-
 # A zero that leaves float32 as it is, and float64.
 _ZERO = np.float32(0)
 
 
 def _columns(m, width):
     """Outputs of a tile."""
-    return min(max(_LEAST, _TILE // m // _STEP * _STEP), width)
+    most = _TILE // m
+    step = _STEP if most >= _STEP else _LEAST
+    return min(max(_LEAST, most // step * step), width)
 
 
-def _cut(first, last, n):
-    """How blocks share outputs ``first`` to ``last``: hidden columns, heads of a block, blocks of a column."""
-    lines, most = min(n, last - first), -(-(last - first) // n)
+class _Tile(NamedTuple):
+    """Outputs ``first`` to ``last``, of n columns of m: ``lines`` of these, of which a block has so many heads."""
+
+    n: int
+    m: int
+    first: int
+    last: int
+    lines: int
+    heads: int
+
+
+class _Rows(NamedTuple):
+    """Rows of permutations: the first of them, one for all columns of a head, the bit that is an entry's sign or 0."""
+
+    first: int
+    shared: bool
+    sign_bit: np.uint32
+
+
+def _cut(n, m, first, n_outputs):
+    """How blocks share a tile, and how many have a part of a column."""
+    lines, most = min(n, n_outputs), -(-n_outputs // n)
     heads = -(-most // max(1, min(most, _BLOCKS // lines)))
-    return lines, heads, -(-most // heads)
+    return _Tile(n, m, first, first + n_outputs, lines, heads), -(-most // heads)
 
 
 def _threads(m):
@@ -63,49 +85,44 @@ def _threads(m):
 
 
 def _sign_bit(order, signs):
-    """The bit of an entry that is its sign, 0 where there is none."""
     return np.uint32(1 << (8 * order.itemsize - 1) if signs else 0)
 
 
 def _order(first, last, n, m, seed, stored, shared, signs, empty):
-    """Rows with the permutations of outputs ``first`` to ``last``, and which the first of them is."""
-    if len(stored):
-        return stored, 0
-    if shared:
-        n, first, last = 1, first // n, (last - 1) // n + 1
-    order = empty("permutations", (last - first, m), entry_dtype(m, signs))
-    permutation_rows(n, first, seed, signs, order)
-    return order, first
+    """The permutations of outputs ``first`` to ``last``, and which rows they are."""
+    order, first_row = stored, 0
+    if not len(stored):
+        if shared:
+            n, first, last = 1, first // n, (last - 1) // n + 1
+        order, first_row = empty("permutations", (last - first, m), entry_dtype(m, signs)), first
+        permutation_rows(n, first, seed, signs, order)
+    return order, _Rows(first_row, shared, _sign_bit(order, signs))
 
 
-def _gather(hidden_t, order, first, first_row, shared, signs, tile):
-    """Write the weights of outputs ``first`` and following into tile (n_outputs, m)."""
-    (n, m), last = hidden_t.shape, first + len(tile)
-    lines, heads, parts = _cut(first, last, n)
-    size = m * hidden_t.itemsize
+def _gather(hidden_t, order, rows, first, weights):
+    """Write the weights of outputs ``first`` and following, (n_outputs, m)."""
+    tile, parts = _cut(*hidden_t.shape, first, len(weights))
+    size = tile.m * hidden_t.itemsize
     staged = size <= _SHARED
     launch(
-        _gather_heads, (lines, parts), _threads(m),
-        hidden_t, order, n, m, first, last, heads, first_row, shared, _sign_bit(order, signs), staged, tile,
+        _gather_heads, (tile.lines, parts), _threads(tile.m), hidden_t, order, rows, tile, staged, weights,
         shared=size if staged else 0,
     )  # fmt: skip
 
 
-def _scatter(products, order, n, first, first_row, shared, signs, empty, totals):
+def _scatter(products, order, rows, first, empty, totals):
     """Add the gradients of weights, products (n_outputs, m), to those of the hidden columns, totals (n, m)."""
-    m, last = products.shape[1], first + len(products)
-    lines, heads, parts = _cut(first, last, n)
-    sums = totals if parts == 1 else empty("sums", (lines * parts, m), totals.dtype)
-    size = m * totals.itemsize
+    tile, parts = _cut(*totals.shape, first, len(products))
+    sums = totals if parts == 1 else empty("sums", (tile.lines * parts, tile.m), totals.dtype)
+    size = tile.m * totals.itemsize
     staged = size <= _SHARED
     launch(
-        _scatter_heads, (lines, parts), _threads(m),
-        products, order, n, m, first, last, lines, heads, first_row, shared, _sign_bit(order, signs), staged,
-        parts == 1, sums, shared=size if staged else 0,
+        _scatter_heads, (tile.lines, parts), _threads(tile.m), products, order, rows, tile, staged, parts == 1, sums,
+        shared=size if staged else 0,
     )  # fmt: skip
     if parts > 1:
-        blocks = lines, min(-(-m // _THREADS), _MOST_BLOCKS)
-        launch(_add_parts, blocks, _threads(m), sums, n, m, first, lines, parts, totals)
+        blocks = tile.lines, min(-(-tile.m // _THREADS), _MOST_BLOCKS)
+        launch(_add_parts, blocks, _threads(tile.m), sums, tile, parts, totals)
 
 
 @device
@@ -119,35 +136,33 @@ def _entry(order, at, i, m):
 
 
 @device
-def _put(hidden_t, base, column, staged, entry, sign_bit, i, m, tile, at):
+def _put(hidden_t, base, column, staged, entry, sign_bit, i, m, weights, at):
     if i < m:
         bit = np.uint32(entry & sign_bit)
         place = np.uint32(entry ^ bit)
         weight = load(column, place) if staged else load(hidden_t, base + np.uint64(place))
-        store(tile, at + np.uint64(i), -weight if bit else weight)
+        store(weights, at + np.uint64(i), -weight if bit else weight)
 
 
 # Threads take four entries at a time, for as many loads to be under way.
 
 
 @kernel(threads=_THREADS, registers=40)
-def _gather_heads(
-    hidden_t, order, n, m, first, last, heads, first_row, shared, sign_bit, staged, tile
-):  # fmt: skip
+def _gather_heads(hidden_t, order, rows, tile, staged, weights):
     column = cuda.shared.array(0, hidden_t.dtype)
     line, part = cuda.blockIdx.x, cuda.blockIdx.y
-    base = _hidden_column(first, line, n) * np.uint64(m)
-    m, step = np.uint32(m), np.uint32(cuda.blockDim.x)
+    base = _hidden_column(tile.first, line, tile.n) * np.uint64(tile.m)
+    m, step, sign_bit = np.uint32(tile.m), np.uint32(cuda.blockDim.x), rows.sign_bit
     i = np.uint32(cuda.threadIdx.x)
     while staged and i < m:
         column[i] = hidden_t[base + np.uint64(i)]
         i = np.uint32(i + step)
     cuda.syncthreads()
-    c = first + line + part * heads * n
-    stop = min(c + heads * n, last)
-    r = (c // n if shared else c) - first_row
+    c = tile.first + line + part * tile.heads * tile.n
+    stop = min(c + tile.heads * tile.n, tile.last)
+    r = (c // tile.n if rows.shared else c) - rows.first
     while c < stop:
-        row, at = np.uint64(r) * np.uint64(m), np.uint64(c - first) * np.uint64(m)
+        row, at = np.uint64(r) * np.uint64(m), np.uint64(c - tile.first) * np.uint64(m)
         i = np.uint32(cuda.threadIdx.x)
         while i < m:
             i1 = np.uint32(i + step)
@@ -157,13 +172,13 @@ def _gather_heads(
             e1 = _entry(order, row, i1, m)
             e2 = _entry(order, row, i2, m)
             e3 = _entry(order, row, i3, m)
-            _put(hidden_t, base, column, staged, e0, sign_bit, i, m, tile, at)
-            _put(hidden_t, base, column, staged, e1, sign_bit, i1, m, tile, at)
-            _put(hidden_t, base, column, staged, e2, sign_bit, i2, m, tile, at)
-            _put(hidden_t, base, column, staged, e3, sign_bit, i3, m, tile, at)
+            _put(hidden_t, base, column, staged, e0, sign_bit, i, m, weights, at)
+            _put(hidden_t, base, column, staged, e1, sign_bit, i1, m, weights, at)
+            _put(hidden_t, base, column, staged, e2, sign_bit, i2, m, weights, at)
+            _put(hidden_t, base, column, staged, e3, sign_bit, i3, m, weights, at)
             i = np.uint32(i3 + step)
-        c += n
-        r += 1 if shared else n
+        c += tile.n
+        r += 1 if rows.shared else tile.n
 
 
 @device
@@ -184,13 +199,12 @@ def _add(sums, to, total, staged, entry, sign_bit, i, m, value):
 
 
 @kernel(threads=_THREADS, registers=40)
-def _scatter_heads(
-    products, order, n, m, first, last, lines, heads, first_row, shared, sign_bit, staged, adds, sums
-):  # fmt: skip
+def _scatter_heads(products, order, rows, tile, staged, adds, sums):
     total = cuda.shared.array(0, sums.dtype)
     line, part = cuda.blockIdx.x, cuda.blockIdx.y
-    to = (_hidden_column(first, line, n) if adds else np.uint64(part * lines + line)) * np.uint64(m)
-    m, step = np.uint32(m), np.uint32(cuda.blockDim.x)
+    line_of_sums = _hidden_column(tile.first, line, tile.n) if adds else np.uint64(part * tile.lines + line)
+    to = line_of_sums * np.uint64(tile.m)
+    m, step, sign_bit = np.uint32(tile.m), np.uint32(cuda.blockDim.x), rows.sign_bit
     i = np.uint32(cuda.threadIdx.x)
     while i < m:
         if staged:
@@ -199,11 +213,11 @@ def _scatter_heads(
             sums[to + np.uint64(i)] = _ZERO
         i = np.uint32(i + step)
     cuda.syncthreads()
-    c = first + line + part * heads * n
-    stop = min(c + heads * n, last)
-    r = (c // n if shared else c) - first_row
+    c = tile.first + line + part * tile.heads * tile.n
+    stop = min(c + tile.heads * tile.n, tile.last)
+    r = (c // tile.n if rows.shared else c) - rows.first
     while c < stop:
-        row, at = np.uint64(r) * np.uint64(m), np.uint64(c - first) * np.uint64(m)
+        row, at = np.uint64(r) * np.uint64(m), np.uint64(c - tile.first) * np.uint64(m)
         i = np.uint32(cuda.threadIdx.x)
         while i < m:
             i1 = np.uint32(i + step)
@@ -220,8 +234,8 @@ def _scatter_heads(
             i = np.uint32(i3 + step)
         # the next head has the same targets
         cuda.syncthreads()
-        c += n
-        r += 1 if shared else n
+        c += tile.n
+        r += 1 if rows.shared else tile.n
     i = np.uint32(cuda.threadIdx.x)
     while staged and i < m:
         sums[to + np.uint64(i)] = total[i] + (sums[to + np.uint64(i)] if adds else _ZERO)
@@ -229,12 +243,12 @@ def _scatter_heads(
 
 
 @kernel(threads=_THREADS, registers=40)
-def _add_parts(sums, n, m, first, lines, parts, totals):
-    line = cuda.blockIdx.x
-    to, size = _hidden_column(first, line, n) * np.uint64(m), np.uint64(lines) * np.uint64(m)
+def _add_parts(sums, tile, parts, totals):
+    line, m = cuda.blockIdx.x, np.uint64(tile.m)
+    to, size = _hidden_column(tile.first, line, tile.n) * m, np.uint64(tile.lines) * m
     i = cuda.blockIdx.y * cuda.blockDim.x + cuda.threadIdx.x
-    while i < m:
-        at = np.uint64(line) * np.uint64(m) + np.uint64(i)
+    while i < tile.m:
+        at = np.uint64(line) * m + np.uint64(i)
         total = sums[at]
         for _ in range(1, parts):
             at += size
@@ -249,8 +263,8 @@ def expand(hidden_t, seed, stored, shared, signs, empty, wide):
     columns = _columns(m, width)
     for first in range(0, width, columns):
         last = min(first + columns, width)
-        order, first_row = _order(first, last, n, m, seed, stored, shared, signs, empty)
-        _gather(hidden_t, order, first, first_row, shared, signs, wide[first:last])
+        order, rows = _order(first, last, n, m, seed, stored, shared, signs, empty)
+        _gather(hidden_t, order, rows, first, wide[first:last])
 
 
 def forward(x, hidden_t, seed, stored, shared, signs, bias, relu, wide, is_filled, empty, out):
@@ -266,8 +280,8 @@ def forward(x, hidden_t, seed, stored, shared, signs, bias, relu, wide, is_fille
         last = min(first + columns, width)
         weights = wide[first:last] if len(wide) else tile[: last - first]
         if not is_filled:
-            order, first_row = _order(first, last, n, m, seed, stored, shared, signs, empty)
-            _gather(hidden_t, order, first, first_row, shared, signs, weights)
+            order, rows = _order(first, last, n, m, seed, stored, shared, signs, empty)
+            _gather(hidden_t, order, rows, first, weights)
         gemm(x, weights.T, out[:, first:last])
     add_bias(out, bias, relu)
 
@@ -288,14 +302,14 @@ def backward(
     totals_x = _totals("grad_x", grad_x, dtype, empty) if columns < width else grad_x
     for first in range(0, width, columns):
         last = min(first + columns, width)
-        order, first_row = _order(first, last, n, m, seed, stored, shared, signs, empty)
+        order, rows = _order(first, last, n, m, seed, stored, shared, signs, empty)
         products = tile[: (last - first) * m].reshape(-1, m)
         gemm(grad_y[:, first:last].T, x, products)
-        _scatter(products, order, n, first, first_row, shared, signs, empty, totals)
+        _scatter(products, order, rows, first, empty, totals)
         if wants_grad_x:
             weights = wide[first:last] if len(wide) else tile.view(x.dtype)[: (last - first) * m].reshape(-1, m)
             if not len(wide):
-                _gather(hidden_t, order, first, first_row, shared, signs, weights)
+                _gather(hidden_t, order, rows, first, weights)
             gemm(grad_y[:, first:last], weights, totals_x, adds=first > 0)
     if totals is not grad_hidden_t:
         cast(totals, grad_hidden_t)
