@@ -16,7 +16,7 @@ import numba
 import numpy as np
 from common import best
 
-from ldlrpp.kernels import cpu
+from ldlrpp.kernels import bijection, cpu
 from ldlrpp.kernels.cpu.threads import single_threaded_blas
 
 SHAPES = ((784, 10, 100), (1000, 10, 100), (1024, 64, 64), (4096, 64, 64))
@@ -121,7 +121,7 @@ def entries():
         source, n_columns = np.ones(m, np.float32), max(8, 2**20 // m // 8 * 8)
         seconds = [
             best(lambda: generate(m, n_columns, signs, source, np.empty((8, m), dtype), tile))  # noqa: B023
-            for signs, dtype in ((s, cpu.permutations.entry_dtype(m, s)) for s in (False, True))
+            for signs, dtype in ((s, bijection.entry_dtype(m, s)) for s in (False, True))
             for tile in (source[:0], np.empty_like(source))
         ]
         print(f"  m = {m}: " + ", ".join(f"{1e9 * s / (m * n_columns):.2f}" for s in seconds), flush=True)

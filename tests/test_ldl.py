@@ -334,14 +334,6 @@ def test_errors_name_the_argument(call, error, message):
         call()
 
 
-def test_an_array_on_a_gpu_is_refused_by_name():
-    class OnGpu:
-        __cuda_array_interface__ = {}  # noqa: RUF012
-
-    with pytest.raises(TypeError, match="x must be a NumPy array: the kernels run on the CPU, got OnGpu on a GPU"):
-        kernels.ldl_forward(OnGpu(), W, S, B)
-
-
 @pytest.mark.parametrize(("radix", "small"), [(2, 256), (4, 256), (16, 256), (32, 32)])
 def test_index_arithmetic_past_2_to_the_31(radix, small, tmp_path):
     # sparse files: only the pages that are used exist

@@ -5,24 +5,20 @@ from typing import TypeVar
 
 import numpy as np
 
+from ldlrpp.kernels import cpu
+
 #: The dtype that all arrays of a call have.
 Float = TypeVar("Float", np.float32, np.float64)
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def float_array(name, value, dtype=None):
-    """Return ``value`` as an ndarray of float32 or float64, without a copy (of ``dtype``, where one is given)."""
-    if hasattr(value, "__cuda_array_interface__"):
-        raise TypeError(
-            f"{name} must be a NumPy array: the kernels run on the CPU, got {type(value).__name__} on a GPU"
-        )
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be an array: {error}") from None
-    if array.dtype not in _FLOATS:
-        raise TypeError(f"{name} must have dtype float32 or float64, got {array.dtype}")
+def float_array(name, value, dtype=None, kernels=cpu):
+    """Return ``value`` as an array of a backend's, without a copy, of a float dtype that it has (or of ``dtype``)."""
+    array = kernels.memory.asarray(name, value)
+    if array.dtype.name not in kernels.memory.DTYPES or not array.dtype.isnative:
+        wanted = " or ".join([", ".join(kernels.memory.DTYPES[:-1]), kernels.memory.DTYPES[-1]])
+        raise TypeError(f"{name} must have dtype {wanted}, got {array.dtype}")
     if dtype is not None and array.dtype != dtype:
         raise TypeError(f"{name} must have dtype {dtype} like the other arrays, got {array.dtype}")
     return array
@@ -95,24 +91,36 @@ def positive_number(name, value):
     return number
 
 
-def output(out, shape, dtype, inputs, empty):
+def output(out, shape, dtype, inputs, kernels=cpu):
     """Return the array that a kernel should write for the argument ``out``: ``out`` itself where it can serve.
 
-    One from ``empty(shape, dtype)`` stands in where ``out`` is None or overlaps with an input; the caller copies back.
+    A fresh one stands in where ``out`` is None or overlaps with an input; the caller copies back.
     """
+    memory = kernels.memory
     if out is None:
-        return empty(shape, dtype)
-    if not isinstance(out, np.ndarray):
+        return memory.empty(shape, dtype)
+    if kernels is cpu and not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
-    if out.dtype != dtype:
-        raise TypeError(f"out must have dtype {dtype} like the other arrays, got {out.dtype}")
-    if out.shape != shape:
-        raise ValueError(f"out must have shape {shape}, got {out.shape}")
-    if not out.flags.writeable:
+    array = memory.asarray("out", out)
+    if array.dtype != dtype:
+        raise TypeError(f"out must have dtype {dtype} like the other arrays, got {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"out must have shape {shape}, got {array.shape}")
+    if kernels is cpu and not array.flags.writeable:
         raise ValueError("out must be writeable, got a read-only array")
-    if out.flags.c_contiguous and not any(np.may_share_memory(out, array) for array in inputs):
-        return out
-    return empty(shape, dtype)
+    if array.flags.c_contiguous and not any(memory.overlap(array, other) for other in inputs):
+        return array
+    return memory.empty(shape, dtype)
+
+
+def written(y, out, given, kernels=cpu):
+    """What a public function returns: ``out``, which gets what is in ``y``, or ``y`` in the library of ``given``."""
+    if out is None:
+        return kernels.memory.like(y, given)
+    array = kernels.memory.asarray("out", out)
+    if not kernels.memory.overlap(array, y):
+        array[...] = y
+    return out
 
 
 def _integer(name, value):

@@ -10,23 +10,21 @@ import importlib.util
 
 from ldlrpp.kernels import cpu
 
-# What DLPack says of arrays on NVIDIA's GPUs: their own memory, or memory that is managed.
-_DLPACK_CUDA = 2, 13
+#: What DLPack says of arrays on NVIDIA's GPUs: their own memory, or memory that is managed.
+DLPACK_CUDA = 2, 13
 
 
 def on_gpu(array):
     """Whether an array, of any library, is in the memory of an NVIDIA GPU."""
-    if hasattr(array, "__cuda_array_interface__"):
-        return True
     try:
-        return array.__dlpack_device__()[0] in _DLPACK_CUDA
+        return array.__dlpack_device__()[0] in DLPACK_CUDA or hasattr(array, "__cuda_array_interface__")
     except (AttributeError, TypeError, ValueError, RuntimeError, BufferError):
-        return False
+        return hasattr(array, "__cuda_array_interface__")
 
 
-def of(*arrays):
-    """The backend for arguments of a public function, which is that of the first of them."""
-    return cuda() if on_gpu(arrays[0]) else cpu
+def of(array):
+    """The backend for the first argument of a public function, where the others are to be too."""
+    return cuda() if on_gpu(array) else cpu
 
 
 @functools.cache

@@ -54,7 +54,8 @@ definition is as it is:
 
 No intermediate value overflows its type, so that the same source means the same under Python, Numba's CPU compiler, its
 CUDA compiler (which compiles an ``@njit`` function that a CUDA kernel calls) and its CUDA simulator. `feistel` gives
-one position, which a CUDA thread wants; ``cpu.permutations.permutation_column`` does the same rounds to 32 at a time.
+one position, and a CUDA thread calls what that is made of; ``cpu.permutations.permutation_column`` does the same rounds
+to 32 at a time.
 
 .. [1] J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
@@ -82,6 +83,11 @@ _PHILOX_W0 = np.uint64(0x9E3779B9)
 _PHILOX_W1 = np.uint64(0xBB67AE85)
 #: Of the round function's second product, and of that which gives the sign.
 FEISTEL_MULTIPLIER = np.uint32(40501)
+
+
+def entry_dtype(m, signs):
+    """The smallest type of the entries of permutations of ``m`` numbers, with a bit above them for ``signs``."""
+    return np.dtype(np.uint16 if m <= (2**15 if signs else 2**16) else np.uint32)
 
 
 @njit(cache=True)
@@ -155,36 +161,58 @@ def feistel_sides(m):
 def round_keys(m, seed, head, column, multipliers, increments):
     """Write the 16-bit multiplier and increment of every round (arrays of at least MAX_ROUNDS ``np.uint16``)."""
     for block in range(n_rounds(m) // 4):
-        words = key_words(np.uint64(block), seed, head, column)
-        for i in range(4):
-            multipliers[4 * block + i] = np.uint16(words[i] & np.uint64(0xFFFF)) | np.uint16(1)
-            increments[4 * block + i] = np.uint16(words[i] >> np.uint64(16))
+        four_round_keys(block, seed, head, column, multipliers, increments)
+
+
+@njit(cache=True)
+def four_round_keys(block, seed, head, column, multipliers, increments):
+    """Those of rounds ``4·block … 4·block+3``."""
+    words = key_words(np.uint64(block), seed, head, column)
+    for i in range(4):
+        multipliers[4 * block + i] = np.uint16(words[i] & np.uint64(0xFFFF)) | np.uint16(1)
+        increments[4 * block + i] = np.uint16(words[i] >> np.uint64(16))
 
 
 @njit(cache=True)
 def feistel_round(target, source, multiplier, increment, modulus):
-    """One half-step: ``(target + F(source)) mod modulus``, and the f that F is from, all ``np.uint16``."""
+    """One half-step: ``(target + F(source)) mod modulus``, and the f that F is from.
+
+    All are ``np.uint16`` but ``modulus``, which is ``np.uint32``: a GPU then multiplies 32 bits by it instead of 64.
+    """
     f = np.uint16(np.uint32(source) * np.uint32(multiplier) + np.uint32(increment))
     f = np.uint16(f ^ (f >> np.uint16(7)))
     f = np.uint16(np.uint32(f) * FEISTEL_MULTIPLIER)
-    shifted = np.uint16(target + np.uint16((np.uint32(f) * np.uint32(modulus)) >> np.uint32(16)))
+    shifted = np.uint16(target + np.uint16(np.uint32(np.uint32(f) * modulus) >> np.uint32(16)))
     # shifted − modulus wraps to a large value where shifted < modulus: the minimum is the residue, without a branch.
-    return min(shifted, np.uint16(np.uint32(shifted) + np.uint32(65536) - np.uint32(modulus))), f
+    return min(shifted, np.uint16(np.uint32(shifted) + np.uint32(65536) - modulus)), f
+
+
+@njit(cache=True)
+def feistel_pass(left, right, a, b, rounds, multipliers, increments):
+    """One pass of the position ``left·b + right`` through the network: left and right of its value (``np.uint16``).
+
+    The third result has the highest bit set where the sign is −1, and no other. The sides are ``np.uint32``.
+    """
+    s = np.uint16(0)
+    # unsigned: a GPU would look at every index for whether it is negative
+    t, one = np.uint32(0), np.uint32(1)
+    while t < rounds:
+        left, f = feistel_round(left, right, multipliers[t], increments[t], a)
+        t = np.uint32(t + one)
+        right, g = feistel_round(right, left, multipliers[t], increments[t], b)
+        t = np.uint32(t + one)
+        s = np.uint16(s ^ f ^ g)
+    return left, right, np.uint16(np.uint16(np.uint32(s) * FEISTEL_MULTIPLIER) & np.uint16(0x8000))
 
 
 @njit(cache=True)
 def feistel_position(v, m, multipliers, increments):
     """One pass of a position ``v`` < a·b through the network: its value (may be ``m`` or more), is its sign −1."""
     a, b = feistel_sides(m)
-    left = np.uint16(v // b)
-    right = np.uint16(v % b)
-    s = np.uint16(0)
-    for t in range(0, n_rounds(m), 2):
-        left, f = feistel_round(left, right, multipliers[t], increments[t], np.uint16(a))
-        right, g = feistel_round(right, left, multipliers[t + 1], increments[t + 1], np.uint16(b))
-        s = np.uint16(s ^ f ^ g)
-    is_negative = np.uint16(np.uint32(s) * FEISTEL_MULTIPLIER) >= np.uint16(0x8000)
-    return np.int64(left) * b + np.int64(right), is_negative
+    left, right, sign = feistel_pass(
+        np.uint16(v // b), np.uint16(v % b), np.uint32(a), np.uint32(b), n_rounds(m), multipliers, increments
+    )
+    return np.int64(left) * b + np.int64(right), sign != 0
 
 
 @njit(cache=True)

@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ldlrpp.kernels import arguments, cpu
+from ldlrpp.kernels import arguments, backend
 from ldlrpp.kernels.arguments import Float
-from ldlrpp.kernels.cpu.threads import one_kernel
 from ldlrpp.kernels.ldl_weights import RADICES, radix_by_shape, weights_shape
 
 
@@ -83,16 +82,14 @@ def ldl_forward(
     >>> kernels.ldl_forward(np.ones((1, 8)), weights, scale, bias).round(4) + 0.0
     array([[2.8284, 0.    , 0.    , 0.    , 0.    , 0.    , 0.    , 0.    ]])
     """
-    x = _batch("x", x)
-    weights, scale = _parameters(weights, scale, x.dtype, x.shape[1])
-    bias = _vector("bias", bias, x)
-    y = arguments.output(out, x.shape, x.dtype, (x, weights, scale, bias), cpu.memory.empty)
-    with one_kernel():
-        cpu.ldl.forward(x, weights, scale, bias, False, y)
-    if out is None or y is out:
-        return y
-    out[...] = y
-    return out
+    given, kernels = x, backend.of(x)
+    x = _batch("x", x, kernels)
+    weights, scale = _parameters(weights, scale, x.dtype, x.shape[1], kernels)
+    bias = _vector("bias", bias, x, kernels)
+    y = arguments.output(out, x.shape, x.dtype, (x, weights, scale, bias), kernels)
+    with kernels.threads.one_kernel():
+        kernels.ldl.forward(x, weights, scale, bias, False, y)
+    return arguments.written(y, out, given, kernels)
 
 
 def ldl_backward(
@@ -146,16 +143,17 @@ def ldl_backward(
     array([[[ 10.,   0.],
             [100.,   0.]]])
     """
-    x = _batch("x", x)
-    grad_y = _batch("grad_y", grad_y, x)
-    weights, scale = _parameters(weights, scale, x.dtype, x.shape[1])
-    grad_x = np.empty(x.shape, x.dtype)
-    grad_weights = np.empty(weights.shape, x.dtype)
-    grad_scale = np.empty_like(grad_weights, shape=scale.shape)
-    grad_bias = np.empty_like(grad_scale)
-    with one_kernel():
-        cpu.ldl.backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias)
-    return grad_x, grad_weights, grad_scale, grad_bias
+    given, kernels = x, backend.of(x)
+    x = _batch("x", x, kernels)
+    grad_y = _batch("grad_y", grad_y, kernels, x)
+    weights, scale = _parameters(weights, scale, x.dtype, x.shape[1], kernels)
+    empty = kernels.memory.empty
+    grad_x, grad_weights = empty(x.shape, x.dtype), empty(weights.shape, x.dtype)
+    grad_scale, grad_bias = empty(scale.shape, x.dtype), empty(scale.shape, x.dtype)
+    with kernels.threads.one_kernel():
+        kernels.ldl.backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_bias)
+    grads = grad_x, grad_weights, grad_scale, grad_bias
+    return tuple(kernels.memory.like(grad, given) for grad in grads)
 
 
 def ldl_dense(weights: NDArray[Float], scale: NDArray[Float]) -> NDArray[Float]:
@@ -188,34 +186,39 @@ def ldl_dense(weights: NDArray[Float], scale: NDArray[Float]) -> NDArray[Float]:
     array([[1., 4.],
            [3., 2.]])
     """
-    scale = arguments.float_array("scale", scale)
-    arguments.check_shape("scale", scale, (None,), ("N",))
-    arguments.power_of_two("the width len(scale)", len(scale))
-    identity = np.eye(len(scale), dtype=scale.dtype)
-    return ldl_forward(identity, weights, scale, np.zeros_like(scale))
+    given, kernels = weights, backend.of(weights)
+    vector = arguments.float_array("scale", scale, kernels=kernels)
+    arguments.check_shape("scale", vector, (None,), ("N",))
+    width = arguments.power_of_two("the width len(scale)", len(vector))
+    weights, scale = _parameters(weights, scale, vector.dtype, width, kernels)
+    identity = kernels.memory.put(np.eye(width, dtype=scale.dtype))
+    matrix = kernels.memory.empty((width, width), scale.dtype)
+    with kernels.threads.one_kernel():
+        kernels.ldl.forward(identity, weights, scale, kernels.memory.zeros((width,), scale.dtype), False, matrix)
+    return kernels.memory.like(matrix, given)
 
 
-def _batch(name, value, like=None):
+def _batch(name, value, kernels, like=None):
     """A (batch, N) array in C order; of the shape and dtype of ``like``."""
-    array = arguments.float_array(name, value, None if like is None else like.dtype)
+    array = arguments.float_array(name, value, None if like is None else like.dtype, kernels)
     arguments.check_shape(name, array, (None, None) if like is None else like.shape, ("batch", "N"))
     arguments.power_of_two(f"the width {name}.shape[1]", array.shape[1])
-    return np.ascontiguousarray(array)
+    return kernels.memory.contiguous(array)
 
 
-def _vector(name, value, x):
-    array = arguments.float_array(name, value, x.dtype)
+def _vector(name, value, x, kernels):
+    array = arguments.float_array(name, value, x.dtype, kernels)
     arguments.check_shape(name, array, (x.shape[1],), ("N",))
-    return np.ascontiguousarray(array)
+    return kernels.memory.contiguous(array)
 
 
-def _parameters(weights, scale, dtype, width):
-    weights = arguments.float_array("weights", weights, dtype)
+def _parameters(weights, scale, dtype, width, kernels):
+    weights = arguments.float_array("weights", weights, dtype, kernels)
     if weights.shape not in radix_by_shape(width):
         raise ValueError(
             f"weights must have the shape of a radix of {', '.join(map(str, RADICES[:-1]))} or {RADICES[-1]} for "
             f"N = {width}, as {weights_shape(width, 2)}, got {weights.shape}"
         )
-    scale = arguments.float_array("scale", scale, dtype)
+    scale = arguments.float_array("scale", scale, dtype, kernels)
     arguments.check_shape("scale", scale, (width,), ("N",))
-    return np.ascontiguousarray(weights), np.ascontiguousarray(scale)
+    return kernels.memory.contiguous(weights), kernels.memory.contiguous(scale)

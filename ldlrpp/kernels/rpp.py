@@ -188,7 +188,7 @@ def rpp_forward(
                 f"got {bias.shape}"
             )
     stored = _stored(permutation, hidden_t, n_permutations, share_columns, signs)
-    y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias), cpu.memory.empty)
+    y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias))
     with kernel_threads(), single_threaded_blas():
         cpu.rpp.forward(
             x, hidden_t, seed, stored, bool(share_columns), bool(signs), bias, False, _none(hidden_t), False,
@@ -432,7 +432,7 @@ def _stored(permutation, hidden_t, n_permutations, share_columns, signs):
     arguments.check_shape(
         "permutation", permutation, (n_permutations, m, 1 if share_columns else n), ("k", "m", "columns")
     )
-    if signs and permutation.itemsize < cpu.permutations.entry_dtype(m, signs).itemsize:
+    if signs and permutation.itemsize < bijection.entry_dtype(m, signs).itemsize:
         raise TypeError(f"permutation must have dtype uint32 for a sign and numbers below m = {m}, got uint16")
     largest = (permutation & np.iinfo(permutation.dtype).max // 2 if signs else permutation).max()
     if largest >= m:

@@ -9,6 +9,9 @@ import math
 import numpy as np
 
 ALIGNMENT = 64
+#: Names of the dtypes that kernels take.
+DTYPES = ("float32", "float64")
+Array = np.ndarray
 
 
 def empty(shape, dtype):
@@ -34,4 +37,29 @@ def put(array):
 
 def get(array):
     """A NumPy array of what kernels have written: the array itself."""
+    return array
+
+
+def asarray(name, value):
+    """The argument ``name`` as an array of this machine, without a copy where that can be."""
+    if hasattr(value, "__cuda_array_interface__"):
+        raise TypeError(f"{name} must be a NumPy array, got {type(value).__name__} on a GPU")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array: {error}") from None
+
+
+def contiguous(array):
+    """The array, or a copy of it in C order."""
+    return np.ascontiguousarray(array)
+
+
+def overlap(a, b):
+    """Whether two arrays may have memory in common."""
+    return np.may_share_memory(a, b)
+
+
+def like(array, given):
+    """A result, in the library that an argument is of."""
     return array

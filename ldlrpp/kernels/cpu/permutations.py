@@ -14,11 +14,6 @@ from ldlrpp.kernels.compiling import helper
 from ldlrpp.kernels.cpu.vectors import Vector, lanes, load, splat, store, xor, zeros
 
 
-def entry_dtype(m, signs):
-    """The smallest type of the entries of permutations of ``m`` numbers, with a bit above them for ``signs``."""
-    return np.dtype(np.uint16 if m <= (2**15 if signs else 2**16) else np.uint32)
-
-
 @intrinsic
 def _round(typingctx, target, source, multiplier, increment, modulus):
     """`bijection.feistel_round` of vectors ``target``, ``source`` and ``modulus`` by numbers, all of 16 bits."""

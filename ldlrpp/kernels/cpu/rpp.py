@@ -23,10 +23,11 @@ memory but what is a thread's.
 import numpy as np
 from numba import prange
 
+from ldlrpp.kernels.bijection import entry_dtype
 from ldlrpp.kernels.compiling import helper, inlined, njit
 from ldlrpp.kernels.cpu import memory
 from ldlrpp.kernels.cpu.blas import gemm, gemm_address
-from ldlrpp.kernels.cpu.permutations import entry_dtype, number, permutation_columns, signed
+from ldlrpp.kernels.cpu.permutations import number, permutation_columns, signed
 
 # A block of generated columns: BLAS packs all of x for every block, which repays 256 columns better than 128 (m = 1000,
 # batches of 64 to 256: 115 to 131 GFLOP/s of one core instead of 109 to 115), and 512 leave the L2 cache.

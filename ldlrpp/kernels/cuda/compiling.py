@@ -14,15 +14,15 @@ SIMULATED = bool(config.ENABLE_CUDASIM)
 KERNELS = []
 
 
-def kernel(*, threads=None, registers=None):
+def kernel(*, threads=None, registers, spilled=0):
     """Decorator of kernels, kept on disk once they are compiled.
 
     Parameters
     ----------
     threads : int, default=None
         Threads of a block at most, for which registers are shared out.
-    registers : int, default=None
-        The budget: registers that a thread may take in float32, nothing spilled, which a test asks of `ptxas`.
+    registers, spilled : int
+        The budget, which a test holds `ptxas` to: registers of a thread, and bytes of them that go to memory, at most.
     """
 
     def decorate(function):
@@ -30,7 +30,7 @@ def kernel(*, threads=None, registers=None):
         dispatcher = cuda.jit(**options)(function)
         if not SIMULATED and (on_disk := _kept(function)) is not None:
             dispatcher._cache = on_disk
-        dispatcher.budget = registers
+        dispatcher.budget = {"registers": registers, "spilled": spilled}
         KERNELS.append(dispatcher)
         return dispatcher
 

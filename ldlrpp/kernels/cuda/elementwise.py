@@ -10,9 +10,9 @@ import numpy as np
 from numba import cuda
 
 from ldlrpp.kernels.cuda import memory
-from ldlrpp.kernels.cuda.compiling import SIMULATED, device, kernel
+from ldlrpp.kernels.cuda.compiling import device, kernel
 from ldlrpp.kernels.cuda.launching import launch
-from ldlrpp.kernels.cuda.numbers import load, store
+from ldlrpp.kernels.cuda.numbers import constant, expit, load, store
 from ldlrpp.kernels.cuda.sums import block_sum, sum_of
 
 # Threads of a block.
@@ -21,14 +21,6 @@ _THREADS = 256
 _MOST_ROWS = 65535
 # Blocks of a sum at most, by sizes alone: results are the same on every GPU.
 _PARTS = 512
-
-
-def constant(value):
-    """A number, exact in float32, for kernels of every dtype: beside float64 it is that.
-
-    Numba takes Python's numbers for float64. In the simulator they are right, beside what functions of `math` give.
-    """
-    return value if SIMULATED else np.float32(value)
 
 
 _ZERO, _ONE = constant(0.0), constant(1.0)
@@ -53,7 +45,7 @@ def _add_to_average(average, i, p, share):
         store(average, i, a + share * (p - a))
 
 
-@kernel(threads=_THREADS, registers=32)
+@kernel(threads=_THREADS, registers=40)
 def _adam(
     parameters, gradients, means, squares, average, n_decayed, penalty, decay, step_size, b1, b2, c1, c2, epsilon, share
 ):
@@ -171,13 +163,6 @@ def _tanh_backward(grad, y):
 def tanh_backward(grad, y):
     """``grad`` is multiplied by the derivative of tanh where its output is ``y``."""
     launch(_tanh_backward, _blocks(grad.size), _THREADS, grad, y)
-
-
-@device
-def expit(z):
-    """1 / (1 + exp(−z)), without a power that overflows."""
-    power = math.exp(-abs(z))
-    return (_ONE if z >= _ZERO else power) / (_ONE + power)
 
 
 @kernel(threads=_THREADS, registers=32)

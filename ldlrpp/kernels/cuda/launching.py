@@ -13,17 +13,18 @@ from ldlrpp.kernels.cuda import memory
 from ldlrpp.kernels.cuda.compiling import SIMULATED
 
 
-def launch(kernel, blocks, threads, *arguments):
+def launch(kernel, blocks, threads, *arguments, shared=0):
     """Run a kernel on ``blocks`` blocks of ``threads`` threads; arrays among the arguments are in C order.
 
-    Blocks are a number or a tuple (x, y) of which y is at most 65,535; with none of them nothing is launched.
+    Blocks are a number or a tuple (x, y) of which y is at most 65,535; with none of them nothing is launched. A block
+    has ``shared`` bytes of dynamic shared memory, 48 KiB at most.
     """
     if not np.prod(blocks):
         return
     if SIMULATED:
-        kernel[blocks, threads](*[_flat(argument) for argument in arguments])
+        kernel[blocks, threads, 0, shared](*[_flat(argument) for argument in arguments])
     else:
-        kernel[blocks, threads, _stream(memory.stream())](*[_wrapped(argument) for argument in arguments])
+        kernel[blocks, threads, _stream(memory.stream()), shared](*[_wrapped(argument) for argument in arguments])
 
 
 def _flat(argument):

@@ -11,9 +11,8 @@ from numba import cuda
 
 from ldlrpp.kernels.cuda import memory
 from ldlrpp.kernels.cuda.compiling import device, kernel
-from ldlrpp.kernels.cuda.elementwise import constant, expit
 from ldlrpp.kernels.cuda.launching import launch
-from ldlrpp.kernels.cuda.numbers import load, store
+from ldlrpp.kernels.cuda.numbers import constant, expit, load, store
 from ldlrpp.kernels.cuda.sums import lanes_max, lanes_sum, sum_of
 
 # Threads of a block.
@@ -59,7 +58,7 @@ def _weight(weights, row, n_rows):
     return load(weights, row) if weights.size > 0 and row < n_rows else _ONE
 
 
-@kernel(threads=_THREADS, registers=48)
+@kernel(threads=_THREADS, registers=56)
 def _outputs(kind, scores, targets, weights, delta, divisor, total, n_rows, n, bits, losses, gradient):
     shared = cuda.shared.array(_THREADS, losses.dtype)
     row, lane, i, stop = _place(n_rows, n, bits)
@@ -91,7 +90,7 @@ def _softmax_of_row(shared, scores, start, stop, lanes):
     return top, lanes_sum(shared, lanes, total)
 
 
-@kernel(threads=_THREADS, registers=48)
+@kernel(threads=_THREADS, registers=56)
 def _softmax(scores, targets, weights, total, n_rows, n, bits, losses, gradient):
     shared = cuda.shared.array(_THREADS, losses.dtype)
     row, lane, i, stop = _place(n_rows, n, bits)

@@ -1,11 +1,15 @@
-"""Arrays on the GPU: CuPy's, in the simulator NumPy's.
+"""Arrays on the GPU: CuPy's, in the simulator NumPy's. Those of other libraries come and go without a copy.
 
 Numbers of two bytes are float16 or bfloat16, a dtype of the package ml_dtypes that CuPy knows. Kernels are given the
 bits of the latter (`bits`).
 """
 
-import numpy as np
+import importlib
 
+import numpy as np
+from numba import cuda
+
+from ldlrpp.kernels.backend import on_gpu
 from ldlrpp.kernels.cuda.compiling import SIMULATED
 
 if SIMULATED:
@@ -16,6 +20,7 @@ else:
 Array = xp.ndarray
 #: Bytes on a boundary of which arrays begin; CuPy's begin on one of 512.
 ALIGNMENT = 128
+DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
 def empty(shape, dtype):
@@ -50,9 +55,51 @@ def get(array):
     return np.asarray(array) if SIMULATED else array.get(order="A")
 
 
+def asarray(name, value):
+    """The argument ``name`` as a CuPy array of the same memory."""
+    if isinstance(value, Array) and not SIMULATED:
+        return value
+    if on_gpu(value):
+        # DLPack first: it knows bfloat16
+        return xp.from_dlpack(value) if hasattr(value, "__dlpack__") and not SIMULATED else _from_interface(value)
+    raise TypeError(f"{name} must be on the GPU like the other arrays, got {type(value).__name__}")
+
+
+def _from_interface(value):
+    if not SIMULATED:
+        return xp.asarray(value)
+    interface = type("Interface", (), {"__array_interface__": value.__cuda_array_interface__, "owner": value})
+    return np.asarray(interface())
+
+
+def contiguous(array):
+    """The array, or a copy of it in C order."""
+    return xp.ascontiguousarray(array)
+
+
+def overlap(a, b):
+    """Whether two arrays may have memory in common."""
+    return xp.may_share_memory(a, b)
+
+
+def like(array, given):
+    """A CuPy array as one of the library that ``given`` is of, where that takes arrays by DLPack, or Numba's."""
+    library = type(given).__module__.partition(".")[0]
+    if library == "numba":
+        return cuda.as_cuda_array(array)
+    if library == "cupy" or not hasattr(given, "__dlpack__"):
+        return array
+    return importlib.import_module(library).from_dlpack(array)
+
+
 def stream():
     """Address of CuPy's current stream."""
     return xp.cuda.get_current_stream().ptr
+
+
+def device(array):
+    """The number of the GPU that an array is on."""
+    return 0 if SIMULATED else array.device.id
 
 
 def is_bfloat16(dtype):

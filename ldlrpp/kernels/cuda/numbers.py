@@ -3,12 +3,25 @@
 bfloat16 comes as its bits, in arrays of uint16 (`ldlrpp.kernels.cuda.memory.bits`): the upper half of a float32.
 """
 
+import math
+
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.cuda import extending, libdevice
 
-from ldlrpp.kernels.cuda.compiling import SIMULATED
+from ldlrpp.kernels.cuda.compiling import SIMULATED, device
+
+
+def constant(value):
+    """A number, exact in float32, for kernels of every dtype: beside float64 it is that.
+
+    Numba takes Python's numbers for float64. In the simulator they are right, beside what functions of `math` give.
+    """
+    return value if SIMULATED else np.float32(value)
+
+
+_ZERO, _ONE = constant(0.0), constant(1.0)
 
 
 def load(array, i):
@@ -39,6 +52,13 @@ def _bits(bits):
         return np.uint16(np.uint16(bits >> np.uint32(16)) | np.uint16(0x40))  # NaN, which no carry may make infinity
     odd = np.uint32((bits >> np.uint32(16)) & np.uint32(1))
     return np.uint16(np.uint64(np.uint64(bits) + np.uint64(0x7FFF) + np.uint64(odd)) >> np.uint64(16))
+
+
+@device
+def expit(z):
+    """1 / (1 + exp(−z)), without a power that overflows."""
+    power = math.exp(-abs(z))
+    return (_ONE if z >= _ZERO else power) / (_ONE + power)
 
 
 if not SIMULATED:

@@ -1,0 +1,159 @@
+"""Which machine's kernels a call gets, and what is said where they cannot be had."""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from ldlrpp import kernels
+from ldlrpp.kernels import backend, cpu
+
+cuda = backend.cuda()
+MODULES = [name for name in cuda.__all__ if name in cpu.__all__]
+
+
+class OnGpu:
+    """An array that says that it is on a GPU: in the simulator, that is NumPy's memory."""
+
+    def __init__(self, array):
+        self.array = np.asarray(array)
+        self.__cuda_array_interface__ = {**self.array.__array_interface__, "version": 3}
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+
+@pytest.fixture
+def library(monkeypatch):
+    """A library of arrays on a GPU."""
+    module = types.ModuleType("gpulibrary")
+    module.from_dlpack = OnGpu
+    monkeypatch.setitem(sys.modules, "gpulibrary", module)
+    monkeypatch.setattr(OnGpu, "__module__", "gpulibrary.arrays")
+    return module
+
+
+def functions(module):
+    """The public functions that a module defines, and their signatures."""
+    members = {name: getattr(f, "py_func", f) for name, f in vars(module).items() if not name.startswith("_")}
+    return {
+        name: inspect.signature(f)
+        for name, f in members.items()
+        if inspect.isfunction(f) and f.__module__ == module.__name__
+    }
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_are_twins(name):
+    ours, theirs = functions(getattr(cpu, name)), functions(getattr(cuda, name))
+    only_there = {"check_gpu", "stream", "device", "is_bfloat16", "bits", "accumulator"} if name == "memory" else set()
+    assert set(theirs) - only_there == set(ours)
+    for function, signature in ours.items():
+        assert str(theirs[function]) == str(signature), function
+
+
+def draw(*shapes):
+    rng = np.random.default_rng(0)
+    return [rng.uniform(-1, 1, shape).astype(np.float32) for shape in shapes]
+
+
+def test_ldl_of_arrays_on_a_gpu(library):
+    x, grad_y, weights, scale, bias = draw((3, 8), (3, 8), (3, 2, 8), 8, 8)
+    there = [OnGpu(a) for a in (x, weights, scale, bias)]
+    y = kernels.ldl_forward(*there)
+    assert type(y) is OnGpu
+    np.testing.assert_allclose(y.array, kernels.ldl_forward(x, weights, scale, bias), rtol=1e-5, atol=1e-6)
+    grads = kernels.ldl_backward(OnGpu(grad_y), *there[:3])
+    for got, want in zip(grads, kernels.ldl_backward(grad_y, x, weights, scale), strict=True):
+        assert type(got) is OnGpu
+        np.testing.assert_allclose(got.array, want, rtol=1e-5, atol=1e-6)
+    matrix = kernels.ldl_dense(there[1], there[2])
+    np.testing.assert_allclose(matrix.array, kernels.ldl_dense(weights, scale), rtol=1e-5, atol=1e-6)
+    # any memory layout
+    turned = [OnGpu(np.asfortranarray(a)) for a in (x, weights)]
+    np.testing.assert_array_equal(kernels.ldl_forward(*turned, *there[2:]).array, y.array)
+
+
+def test_results_are_written_where_they_are_wanted(library):
+    x, weights, scale, bias = draw((3, 8), (3, 2, 8), 8, 8)
+    there = [OnGpu(a) for a in (x, weights, scale, bias)]
+    wanted = kernels.ldl_forward(*there).array
+    for memory in (np.empty((3, 8), np.float32), np.empty((8, 3), np.float32).T, x):
+        out = OnGpu(memory)
+        assert kernels.ldl_forward(*there, out=out) is out
+        np.testing.assert_array_equal(memory, wanted)
+
+
+def test_arrays_on_two_machines_are_refused_by_name(library):
+    x, weights, scale, bias = draw((3, 8), (3, 2, 8), 8, 8)
+    with pytest.raises(TypeError, match="scale must be on the GPU like the other arrays, got ndarray"):
+        kernels.ldl_forward(OnGpu(x), OnGpu(weights), scale, OnGpu(bias))
+    with pytest.raises(TypeError, match="weights must be a NumPy array, got OnGpu on a GPU"):
+        kernels.ldl_forward(x, OnGpu(weights), scale, bias)
+    with pytest.raises(TypeError, match="x must have dtype float32, float64, float16 or bfloat16, got int64"):
+        kernels.ldl_forward(OnGpu(np.ones((2, 2), np.int64)), weights, scale, bias)
+    with pytest.raises(TypeError, match="out must be on the GPU"):
+        kernels.ldl_forward(*(OnGpu(a) for a in (x, weights, scale, bias)), out=np.empty_like(x))
+    with pytest.raises(TypeError, match="weights must be a NumPy array"):
+        kernels.ldl_merge(OnGpu(weights))
+
+
+ASK = """
+import sys, types
+{}
+import ldlrpp
+from ldlrpp import kernels
+print([m for m in ("cupy", "numba_cuda", "numba.cuda", "ldlrpp.kernels.cuda") if m in sys.modules])
+class OnGpu:
+    __cuda_array_interface__ = {{}}
+try:
+    kernels.ldl_forward(OnGpu(), 0, 0, 0)
+except RuntimeError as error:
+    print(error)
+"""
+NO_NUMBA_CUDA = """
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *a: None if name == "numba_cuda" else find(name, *a)
+"""
+NO_CUPY = """sys.modules["cupy"] = None"""
+CUPY = """
+class CUDARuntimeError(RuntimeError):
+    pass
+def count():
+    {}
+runtime = types.SimpleNamespace(CUDARuntimeError=CUDARuntimeError, getDeviceCount=count)
+sys.modules["cupy"] = types.SimpleNamespace(ndarray=object, cuda=types.SimpleNamespace(runtime=runtime))
+"""
+
+
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        (NO_NUMBA_CUDA, "kernels on a GPU want the package numba-cuda: pip install 'ldlrpp\\[cuda\\]'"),
+        (NO_CUPY, "kernels on a GPU want more packages .*cupy.*: pip install 'ldlrpp\\[cuda\\]'"),
+        (
+            CUPY.format("raise CUDARuntimeError('driver version is insufficient')"),
+            "kernels on a GPU want an NVIDIA driver that works: driver version is insufficient",
+        ),
+        (CUPY.format("return 0"), "kernels on a GPU want an NVIDIA GPU, and the driver sees none"),
+    ],
+    ids=["numba-cuda", "cupy", "driver", "gpu"],
+)
+def test_what_is_missing_is_said_when_a_gpu_is_asked_for(machine, said):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", ASK.format(machine)],
+        capture_output=True, text=True, check=True, env={**os.environ, "NUMBA_ENABLE_CUDASIM": "0"},
+    )  # fmt: skip
+    imported, message = done.stdout.splitlines()
+    # nothing of CUDA before, but what the test itself has put there
+    assert imported == ("['cupy']" if "sys.modules" in machine else "[]")
+    assert re.fullmatch(said, message)
