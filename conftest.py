@@ -1,5 +1,4 @@
 import os
-import sys
 
 import pytest
 
@@ -11,8 +10,6 @@ def pytest_configure(config):
     # CUDA kernels run in Numba's simulator, unless a real GPU is to be tested: pytest -m gpu
     if config.option.markexpr != "gpu":
         os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
-        # its threads wait for each other all the time: takes half as long as with turns of 5 ms
-        sys.setswitchinterval(1e-4)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -22,20 +22,17 @@ from ldlrpp.kernels.cpu.vectors import lanes
 def run(address, kind, times, n_lines, rows, z, grad, out, weights, grads, at, members):
     n_lanes = lanes(z)
     # a line of padding, as in copied parameters
-    width = (n_lines + 1) * n_lanes
-    distance = max(1, n_lines // members)
+    weights_at = two.Place(0, n_lanes, 0, (n_lines + 1) * n_lanes)
+    shape, groups = two.Shape(n_lines, 1, rows), two.Groups(max(1, n_lines // members), members)
     for _ in range(times):
         if kind == 0:
-            call(address, z, at, out, at, weights, 0, n_lanes, distance, n_lines, 1, rows, width, 0, members)
+            call(address, z, at, out, at, weights, weights_at, groups, shape, 0)
         elif kind == 1:
-            call(
-                address, z, at, grad, at, out, at, weights, grads, 0, n_lanes, distance, n_lines, 1, rows, width,
-                members,
-            )  # fmt: skip
+            call(address, z, at, grad, at, out, at, weights, grads, weights_at, groups, shape)
         elif kind == 2:
-            call(address, z, at, out, at, weights, 0, weights, weights, 0, n_lines, rows, width, 0)
+            call(address, z, at, out, at, weights, weights_at, weights, weights, 0, shape, 0)
         else:
-            call(address, z, at, grad, at, out, at, weights, grads, 0, n_lines, rows, width)
+            call(address, z, at, grad, at, out, at, weights, grads, weights_at, shape)
 
 
 #: Pass, which of the calls above it takes, the lines that it mixes, its multiply-adds a line.
@@ -76,7 +73,7 @@ def main():
     )
     for n_lines, rows in ((16, 8), (64, 16)):
         # [line][row][lane] with a line of padding after every line
-        at = 0, (rows + 1) * 16, 0, 16
+        at = two.Place(0, (rows + 1) * 16, 0, 16)
         for function, kind, members, operations in PASSES:
             units = []
             for offset in (0, 16):

@@ -1,8 +1,9 @@
 import pytest
-import simulator
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _simulator():
+    import simulator
+
     with simulator.quick():
         yield

@@ -82,6 +82,28 @@ def test_ldl_of_arrays_on_a_gpu(library):
     np.testing.assert_array_equal(kernels.ldl_forward(*turned, *there[2:]).array, y.array)
 
 
+@pytest.mark.parametrize("options", [{}, {"signs": True, "width": 11}, {"share_columns": True}])
+def test_rpp_of_arrays_on_a_gpu(options, library):
+    x, hidden, grad_y, bias = draw((3, 7), (7, 3), (3, options.get("width", 12)), 3)
+    there = [OnGpu(a) for a in (x, hidden)]
+    y = kernels.rpp_forward(*there, 4, 5, OnGpu(bias), **options)
+    assert type(y) is OnGpu
+    np.testing.assert_allclose(y.array, kernels.rpp_forward(x, hidden, 4, 5, bias, **options), rtol=1e-5, atol=1e-6)
+    of_gradients = {name: value for name, value in options.items() if name != "width"}
+    grads = kernels.rpp_backward(OnGpu(grad_y), *there, 4, 5, **of_gradients)
+    for got, want in zip(grads, kernels.rpp_backward(grad_y, x, hidden, 4, 5, **of_gradients), strict=True):
+        np.testing.assert_allclose(got.array, want, rtol=1e-5, atol=1e-6)
+    wide = kernels.rpp_expand(there[1], 4, 5, **options)
+    np.testing.assert_array_equal(wide.array, kernels.rpp_expand(hidden, 4, 5, **options))
+    n_columns, signs = 1 if options.get("share_columns") else 3, options.get("signs", False)
+    stored = kernels.rpp_permutation(7, n_columns, 4, 5, signs=signs)
+    again = kernels.rpp_forward(*there, 4, 0, OnGpu(bias), permutation=OnGpu(stored), **options)
+    np.testing.assert_array_equal(again.array, y.array)
+    stored[1, 0, 0] = stored[1, 1, 0]
+    with pytest.raises(ValueError, match=r"not so in permutation\[1, :, 0\]"):
+        kernels.rpp_forward(*there, 4, 0, permutation=OnGpu(stored), **options)
+
+
 def test_results_are_written_where_they_are_wanted(library):
     x, weights, scale, bias = draw((3, 8), (3, 2, 8), 8, 8)
     there = [OnGpu(a) for a in (x, weights, scale, bias)]

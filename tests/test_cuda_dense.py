@@ -6,7 +6,6 @@ import ml_dtypes
 import numpy as np
 import pytest
 import reference
-import simulator
 
 from ldlrpp.kernels import cpu
 from ldlrpp.kernels.cuda import blas, columns, dense, memory
@@ -18,8 +17,7 @@ EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 @pytest.fixture(params=["simulator", pytest.param("gpu", marks=pytest.mark.gpu)], autouse=True)
 def machine(request):
-    with simulator.quick():
-        yield
+    pass
 
 
 def draw(dtype, *shape):

@@ -6,7 +6,6 @@ import ml_dtypes
 import numpy as np
 import pytest
 import reference
-import simulator
 from test_bijection import GOLDEN, GOLDEN_SIGNS
 
 from ldlrpp.kernels import bijection, cpu
@@ -28,8 +27,6 @@ def machine(request, monkeypatch):
         }.items():
             for name, value in sizes.items():
                 monkeypatch.setattr(module, name, value)
-    with simulator.quick():
-        yield
 
 
 @pytest.fixture

@@ -347,24 +347,25 @@ def test_index_arithmetic_past_2_to_the_31(radix, small, tmp_path):
     flat = {name: array.reshape(-1) for name, array in long.items()}
     flat_weights = weights.reshape(-1)
     grads = np.empty_like(flat_weights), np.empty_like(scale), np.empty_like(bias)
+    parameters, rows = (flat_weights, scale, bias), (first, batch, 8)
     for block in (width, small):
         program, top = programs(x.dtype, radix, width, block, backward=True)
         y, grad_x = flat["y"], flat["grad_x"]
         if block < width:
-            cpu.ldl._forward_top(top, flat["x"], flat_weights, y, width, first, batch, 8, block, 2)
+            cpu.ldl._forward_top(top, flat["x"], flat_weights, y, width, rows, block, 2)
             grad_x[-x.size :] = y[-x.size :]
-            cpu.ldl._forward_blocks(program, y, flat_weights, scale, bias, y, first, batch, 8, block, False)
+            cpu.ldl._forward_blocks(program, y, *parameters, y, rows, block, False)
             for array in grads:
                 array[:] = 0
             cpu.ldl._backward_blocks(
-                program, flat["grad_y"], grad_x, flat_weights, scale, grad_x, *grads, first, batch, 8, block, 1
+                program, flat["grad_y"], grad_x, flat_weights, scale, grad_x, grads, rows, block, 1
             )
-            cpu.ldl._backward_top(top, flat["x"], flat_weights, grad_x, grads[0], width, first, batch, 8, block, 2)
+            cpu.ldl._backward_top(top, flat["x"], flat_weights, grad_x, grads[0], width, rows, block, 2)
             check_backward(
                 grad_y, x, weights, scale, (long["grad_x"][first:], grads[0].reshape(weights.shape), *grads[1:])
             )
         else:
-            cpu.ldl._forward_blocks(program, flat["x"], flat_weights, scale, bias, y, first, batch, 8, block, False)
+            cpu.ldl._forward_blocks(program, flat["x"], *parameters, y, rows, block, False)
         check_forward(x, weights, scale, bias, long["y"][first:])
         long["y"][first:] = 0
 
@@ -385,9 +386,7 @@ def test_weights_past_2_to_the_31(radix, size, tmp_path):
     @numba.njit
     def last_block(program, src, dst, weights, scale, bias, size):
         for r in range(3):
-            block_forward(
-                program, src, dst, r * size, weights, scale, bias, len(scale) - size, size, 1, len(scale), False
-            )
+            block_forward(program, src, dst, r * size, weights, scale, bias, len(scale) - size, size, 1, False)
 
     program, _ = programs(x.dtype, radix, width, size)
     last_block(program, x.reshape(-1), y.reshape(-1), file.reshape(-1), wide_scale, wide_bias, size)

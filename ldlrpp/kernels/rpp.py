@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ldlrpp.kernels import arguments, bijection, cpu
+from ldlrpp.kernels import arguments, backend, bijection, cpu
 from ldlrpp.kernels.arguments import Float
-from ldlrpp.kernels.cpu.threads import kernel_threads, one_kernel, single_threaded_blas
 
 # Weak references to arrays that were found to be permutations, by their ids.
 _checked = {}
@@ -172,32 +171,30 @@ def rpp_forward(
     >>> kernels.rpp_forward(x, hidden, 4, seed=0, signs=True)
     array([[169., 229., 123., 292.]])
     """
-    x = _batch("x", x)
-    hidden_t = _hidden_t(hidden, x)
+    given, kernels = x, backend.of(x)
+    x = _batch("x", x, kernels)
+    hidden_t = _hidden_t(hidden, x, kernels)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
     n_columns = len(hidden_t)
     width = _width("width", width, n_permutations, n_columns)
     if bias is None:
-        bias = np.empty(0, x.dtype)
+        bias = kernels.memory.empty((0,), x.dtype)
     else:
-        bias = np.ascontiguousarray(arguments.float_array("bias", bias, x.dtype))
+        bias = kernels.memory.contiguous(arguments.float_array("bias", bias, x.dtype, kernels))
         if bias.shape not in ((width,), (n_columns,)):
             raise ValueError(
                 f"bias must have shape ({width},), one for every output, or ({n_columns},), one for every column, "
                 f"got {bias.shape}"
             )
-    stored = _stored(permutation, hidden_t, n_permutations, share_columns, signs)
-    y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias))
-    with kernel_threads(), single_threaded_blas():
-        cpu.rpp.forward(
-            x, hidden_t, seed, stored, bool(share_columns), bool(signs), bias, False, _none(hidden_t), False,
-            _scratch(), y,
+    stored = _stored(permutation, hidden_t, n_permutations, share_columns, signs, kernels)
+    y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias), kernels)
+    with kernels.threads.kernel_threads(), kernels.threads.single_threaded_blas():
+        kernels.rpp.forward(
+            x, hidden_t, seed, stored, bool(share_columns), bool(signs), bias, False, _none(hidden_t, kernels), False,
+            _scratch(kernels), y,
         )  # fmt: skip
-    if out is None or y is out:
-        return y
-    out[...] = y
-    return out
+    return arguments.written(y, out, given, kernels)
 
 
 def rpp_backward(
@@ -259,23 +256,24 @@ def rpp_backward(
     >>> grad_hidden.ravel()
     array([1., 3., 2.])
     """
-    x = _batch("x", x)
-    hidden_t = _hidden_t(hidden, x)
+    given, kernels = x, backend.of(x)
+    x = _batch("x", x, kernels)
+    hidden_t = _hidden_t(hidden, x, kernels)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
-    grad_y = arguments.float_array("grad_y", grad_y, x.dtype)
+    grad_y = arguments.float_array("grad_y", grad_y, x.dtype, kernels)
     arguments.check_shape("grad_y", grad_y, (x.shape[0], None), ("batch", "width"))
-    _width("the width grad_y.shape[1]", grad_y.shape[1], n_permutations, len(hidden_t))
-    grad_y = np.ascontiguousarray(grad_y)
-    stored = _stored(permutation, hidden_t, n_permutations, share_columns, signs)
-    grad_x = np.empty(x.shape, x.dtype)
-    grad_hidden_t, grad_bias = np.empty(hidden_t.shape, x.dtype), np.empty(grad_y.shape[1], x.dtype)
-    with kernel_threads(), single_threaded_blas():
-        cpu.rpp.backward(
-            grad_y, x, hidden_t, seed, stored, bool(share_columns), bool(signs), _none(hidden_t), _scratch(), True,
-            grad_x, grad_hidden_t, grad_bias,
+    width = _width("the width grad_y.shape[1]", grad_y.shape[1], n_permutations, len(hidden_t))
+    grad_y = kernels.memory.contiguous(grad_y)
+    stored = _stored(permutation, hidden_t, n_permutations, share_columns, signs, kernels)
+    empty = kernels.memory.empty
+    grad_x, grad_hidden_t, grad_bias = (empty(shape, x.dtype) for shape in (x.shape, hidden_t.shape, (width,)))
+    with kernels.threads.kernel_threads(), kernels.threads.single_threaded_blas():
+        kernels.rpp.backward(
+            grad_y, x, hidden_t, seed, stored, bool(share_columns), bool(signs), _none(hidden_t, kernels),
+            _scratch(kernels), True, grad_x, grad_hidden_t, grad_bias,
         )  # fmt: skip
-    return grad_x, grad_hidden_t.T, grad_bias
+    return tuple(kernels.memory.like(grad, given) for grad in (grad_x, grad_hidden_t.T, grad_bias))
 
 
 def rpp_expand(
@@ -321,19 +319,21 @@ def rpp_expand(
            [100., 100.,  10.,   1.],
            [ 10.,  10.,   1., 100.]])
     """
-    hidden = arguments.float_array("hidden", hidden)
+    given, kernels = hidden, backend.of(hidden)
+    hidden = arguments.float_array("hidden", hidden, kernels=kernels)
     arguments.check_shape("hidden", hidden, (None, None), ("m", "n"))
     _check_sizes(hidden)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     width = _width("width", width, n_permutations, hidden.shape[1])
     seed = arguments.seed_uint64("seed", seed)
-    hidden_t = np.ascontiguousarray(hidden.T)
-    wide = np.empty((width, len(hidden)), hidden.dtype)
-    with one_kernel():
-        cpu.rpp.expand(
-            hidden_t, seed, _none(hidden_t, np.uint16), bool(share_columns), bool(signs), _scratch(), wide
+    hidden_t = kernels.memory.contiguous(hidden.T)
+    wide = kernels.memory.empty((width, len(hidden)), hidden.dtype)
+    with kernels.threads.one_kernel():
+        kernels.rpp.expand(
+            hidden_t, seed, _none(hidden_t, kernels, np.uint16), bool(share_columns), bool(signs), _scratch(kernels),
+            wide,
         )  # fmt: skip
-    return wide.T
+    return kernels.memory.like(wide.T, given)
 
 
 def rpp_permutation(
@@ -388,23 +388,23 @@ def rpp_permutation(
     n_columns = arguments.positive_int("n_columns", n_columns)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     seed = arguments.seed_uint64("seed", seed)
-    with one_kernel():
+    with cpu.threads.one_kernel():
         rows = cpu.rpp.permutations(n_inputs, n_columns, n_permutations * n_columns, seed, False, bool(signs))
     return rows.reshape(n_permutations, n_columns, n_inputs).transpose(0, 2, 1)
 
 
-def _batch(name, value):
-    array = arguments.float_array(name, value)
+def _batch(name, value, kernels):
+    array = arguments.float_array(name, value, kernels=kernels)
     arguments.check_shape(name, array, (None, None), ("batch", "m"))
-    return np.ascontiguousarray(array)
+    return kernels.memory.contiguous(array)
 
 
-def _hidden_t(hidden, x):
+def _hidden_t(hidden, x, kernels):
     """The hidden matrix as the kernels take it, (n, m) in C order."""
-    hidden = arguments.float_array("hidden", hidden, x.dtype)
+    hidden = arguments.float_array("hidden", hidden, x.dtype, kernels)
     arguments.check_shape("hidden", hidden, (x.shape[1], None), ("m", "n"))
     _check_sizes(hidden)
-    return np.ascontiguousarray(hidden.T)
+    return kernels.memory.contiguous(hidden.T)
 
 
 def _width(name, value, n_permutations, n_columns):
@@ -421,12 +421,12 @@ def _width(name, value, n_permutations, n_columns):
     return width
 
 
-def _stored(permutation, hidden_t, n_permutations, share_columns, signs):
+def _stored(permutation, hidden_t, n_permutations, share_columns, signs, kernels):
     """The rows of a stored permutation, as the kernels take them; no rows if there is none."""
     n, m = hidden_t.shape
     if permutation is None:
-        return _none(hidden_t, np.uint16)
-    given, permutation = permutation, np.asarray(permutation)
+        return _none(hidden_t, kernels, np.uint16)
+    given, permutation = permutation, kernels.memory.asarray("permutation", permutation)
     if permutation.dtype not in (np.uint16, np.uint32):
         raise TypeError(f"permutation must have dtype uint16 or uint32, got {permutation.dtype}")
     arguments.check_shape(
@@ -434,41 +434,42 @@ def _stored(permutation, hidden_t, n_permutations, share_columns, signs):
     )
     if signs and permutation.itemsize < bijection.entry_dtype(m, signs).itemsize:
         raise TypeError(f"permutation must have dtype uint32 for a sign and numbers below m = {m}, got uint16")
-    largest = (permutation & np.iinfo(permutation.dtype).max // 2 if signs else permutation).max()
+    largest = int((permutation & np.iinfo(permutation.dtype).max // 2 if signs else permutation).max())
     if largest >= m:
         beside = ", the sign's bit left aside" if signs else ""
         raise ValueError(f"permutation must hold numbers below m = {m}{beside}, got {largest}")
-    rows = np.ascontiguousarray(permutation.transpose(0, 2, 1)).reshape(-1, m)
-    _check_permutation(given, rows, bool(signs), permutation.shape[2])
+    rows = kernels.memory.contiguous(permutation.transpose(0, 2, 1)).reshape(-1, m)
+    _check_permutation(given, rows, bool(signs), permutation.shape[2], kernels)
     return rows
 
 
-def _check_permutation(given, rows, signs, n_columns):
+def _check_permutation(given, rows, signs, n_columns, kernels):
     """Raise unless every row, numbers below m, is a permutation; what was ``given`` is remembered while it lives."""
     key = id(given)
     if key in _checked:
         return
-    is_permutation = np.empty(len(rows), bool)
-    with one_kernel():
-        cpu.rpp.is_permutation(rows, signs, is_permutation)
+    is_permutation = kernels.memory.empty((len(rows),), bool)
+    with kernels.threads.one_kernel():
+        kernels.rpp.is_permutation(rows, signs, is_permutation)
+    is_permutation = kernels.memory.get(is_permutation)
     if not is_permutation.all():
         h, j = np.divmod(np.argmin(is_permutation), n_columns)
         raise ValueError(
             f"permutation must hold every number below m = {rows.shape[1]} once in every column, "
             f"not so in permutation[{h}, :, {j}]"
         )
-    if isinstance(given, np.ndarray):
+    if isinstance(given, kernels.memory.Array):
         _checked[key] = weakref.ref(given, lambda _, pop=_checked.pop: pop(key, None))
 
 
-def _none(hidden_t, dtype=None):
+def _none(hidden_t, kernels, dtype=None):
     """No rows: no permutations, or no wide weights."""
-    return np.empty((0, hidden_t.shape[1]), dtype or hidden_t.dtype)
+    return kernels.memory.empty((0, hidden_t.shape[1]), dtype or hidden_t.dtype)
 
 
-def _scratch():
+def _scratch(kernels):
     """What the kernels ask for memory to work in, which lasts for one call."""
-    return functools.cache(lambda name, shape, dtype: cpu.memory.empty(shape, dtype))
+    return functools.cache(lambda name, shape, dtype: kernels.memory.empty(shape, dtype))
 
 
 def _check_sizes(hidden):

@@ -17,14 +17,14 @@ class Array:
     """Annotation of an argument that is an array of the dtype: the function gets the pointer to its first entry."""
 
 
-#: Annotations of an integer, and of a tuple of four.
+#: Annotation of an integer.
 Size = types.intp
-Place = types.UniTuple(types.intp, 4)
 
 
 class ByAddress:
-    """Decorator of a function without a result, whose arguments are annotated with `Array`, `Size` or `Place`.
+    """Decorator of a function without a result.
 
+    Its arguments are annotated with `Array`, with `Size`, or with a class of named tuples, whose members are integers.
     It allocates nothing and raises nothing: errors would be printed, and lost.
     """
 
@@ -35,26 +35,30 @@ class ByAddress:
     def address(self, dtype):
         """The address of the function for arrays of ``dtype``, compiled when it is first asked for."""
         if dtype not in self._compiled:
-            pointer = types.CPointer(from_dtype(dtype))
-            kinds = (pointer if kind is Array else kind for kind in self.function.__annotations__.values())
+            kinds = (_taken(kind, dtype) for kind in self.function.__annotations__.values())
             self._compiled[dtype] = cfunc(types.void(*kinds), self.function)
         return self._compiled[dtype].address
 
 
+def _taken(annotation, dtype):
+    if annotation is Array:
+        return types.CPointer(from_dtype(dtype))
+    if annotation is Size:
+        return Size
+    return types.NamedUniTuple(types.intp, len(annotation._fields), annotation)
+
+
 @intrinsic
 def call(typingctx, address, *args):
-    """Call the function at ``address``: arrays become pointers, booleans and literals integers."""
-    if not all(isinstance(arg, _ARGUMENTS) for arg in args):
+    """Call the function at ``address``: arrays become pointers, booleans, literals and members of tuples integers."""
+    if not all(isinstance(arg, types.Array) or _is_integers(arg) for arg in args):
         return None
     kinds = types.StarArgTuple([_passed(arg) for arg in args])
 
     def codegen(context, builder, signature, args):
         address, values = args
         values = cgutils.unpack_tuple(builder, values)
-        values = [
-            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
-            for kind, value in zip(kinds, values, strict=True)
-        ]
+        values = [_value(context, builder, *pair) for pair in zip(kinds, values, strict=True)]
         function_type = ir.FunctionType(context.get_value_type(types.none), [value.type for value in values])
         builder.call(builder.inttoptr(address, function_type.as_pointer()), values)
         return context.get_dummy_value()
@@ -62,10 +66,21 @@ def call(typingctx, address, *args):
     return types.void(types.intp, kinds), codegen
 
 
-_ARGUMENTS = types.Array, types.BaseTuple, types.Integer, types.IntegerLiteral, types.Boolean, types.BooleanLiteral
+def _is_integers(kind):
+    if isinstance(kind, types.BaseTuple):
+        return all(_is_integers(member) for member in kind)
+    return isinstance(kind, (types.Integer, types.IntegerLiteral, types.Boolean, types.BooleanLiteral))
 
 
 def _passed(kind):
+    return kind if isinstance(kind, (types.Array, types.BaseTuple)) else Size
+
+
+def _value(context, builder, kind, value):
     if isinstance(kind, types.Array):
-        return kind
-    return Place if isinstance(kind, types.BaseTuple) else Size
+        return context.make_array(kind)(context, builder, value).data
+    if isinstance(kind, types.BaseTuple):
+        # member by member: Numba casts no named tuple to another
+        members = zip(cgutils.unpack_tuple(builder, value), kind, strict=True)
+        return cgutils.pack_array(builder, [context.cast(builder, member, of, Size) for member, of in members])
+    return value

@@ -4,6 +4,8 @@ Arrays are flat where a function does not say otherwise. Numbers are cast to the
 would make float32 arithmetic float64.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import prange
 from scipy.special import expit
@@ -14,12 +16,24 @@ from ldlrpp.kernels.compiling import helper, njit
 _TASK = 2**14
 
 
+class Adam(NamedTuple):
+    """The numbers of a step of Adam that are the same for all parameters: ``c1`` is 1 − ``b1``, c2 likewise."""
+
+    step_size: float
+    b1: float
+    b2: float
+    c1: float
+    c2: float
+    epsilon: float
+
+
 # Bodies of the steps' loops are functions of parts of arrays, in which no index can be negative: a step of Adam takes
 # 0.85 of the time that it takes with indices into the whole arrays.
 
 
 @helper
-def _adam(parameters, gradients, means, squares, penalty, decay, step_size, b1, b2, c1, c2, epsilon):
+def _adam(parameters, gradients, means, squares, penalty, decay, numbers):
+    step_size, b1, b2, c1, c2, epsilon = numbers
     for i in range(len(parameters)):
         p = parameters[i]
         g = gradients[i] + penalty * p
@@ -58,19 +72,19 @@ def adam_step(
     times itself and ``share`` times the new parameters.
     """
     cast = parameters.dtype.type
-    size, eps, b1, b2 = cast(step_size), cast(epsilon), cast(beta_1), cast(beta_2)
-    # in float64 first: a beta near one is one in float32
+    # 1 − beta in float64 first: a beta near one is one in float32
     c1, c2 = cast(1 - beta_1), cast(1 - beta_2)
+    numbers = Adam(cast(step_size), cast(beta_1), cast(beta_2), c1, c2, cast(epsilon))
     for task in prange((len(parameters) + _TASK - 1) // _TASK):
         start, stop = task * _TASK, min((task + 1) * _TASK, len(parameters))
         middle = min(max(start, n_decayed), stop)
         _adam(
             parameters[start:middle], gradients[start:middle], means[start:middle], squares[start:middle],
-            cast(penalty), cast(decay), size, b1, b2, c1, c2, eps,
+            cast(penalty), cast(decay), numbers,
         )  # fmt: skip
         _adam(
             parameters[middle:stop], gradients[middle:stop], means[middle:stop], squares[middle:stop],
-            cast(0), cast(0), size, b1, b2, c1, c2, eps,
+            cast(0), cast(0), numbers,
         )  # fmt: skip
         if len(average):
             _add_to_average(parameters[start:stop], average[start:stop], cast(share))

@@ -1,17 +1,18 @@
 """LDL of radix 2 on the CPU, the arithmetic: one pass over the lines of a tile, forward and backward.
 
-Arrays are flat. A *place* in one is (base, line, inner, row): line l of the tile stands for ``inner`` neighbouring
-lines, and of these line j of row r is at base + l·line + j·inner + r·row. Of the rows of weights that a pass uses, line
-(l, j) of the first is at w + l·w_line + j·lanes, and the next row is ``width`` further on: in radix 2 a line's own
-weights, those for the line that it is mixed with, and then those of the next stage.
+Arrays are flat, and a `Place` says where their lines are. Weights have places too: their rows are those that a pass
+uses, and neighbouring lines are a vector apart. In radix 2 they are a line's own weights, those for the line that it is
+mixed with, and then those of the next stage.
 
 Every pass is compiled once, and called by its address (`addresses`). Passes in the same role have the same arguments in
-all radices: `pass4` and `ldl_passes4.mix4`, `finish` and `ldl_passes4.finish4`. ``members`` is for those of
-`ldl_passes_mix` alone.
+all radices: `pass4` and `ldl_passes4.mix4`, `finish` and `ldl_passes4.finish4`. The ``members`` of groups are for those
+of `ldl_passes_mix` alone.
 """
 
+from typing import NamedTuple
+
 from ldlrpp.kernels.compiling import helper
-from ldlrpp.kernels.cpu.addresses import Array, ByAddress, Place, Size
+from ldlrpp.kernels.cpu.addresses import Array, ByAddress, Size
 from ldlrpp.kernels.cpu.vectors import (
     UNIT,
     add,
@@ -36,15 +37,42 @@ from ldlrpp.kernels.cpu.vectors import (
 AHEAD = 3
 
 
+class Place(NamedTuple):
+    """Where lines are: line j of the neighbours in line l, in row r, is at base + l·line + j·inner + r·row."""
+
+    base: int
+    line: int
+    inner: int
+    row: int
+
+
+class Shape(NamedTuple):
+    """The lines of a tile, each of which stands for ``inner`` neighbouring ones, and its rows."""
+
+    n_lines: int
+    inner: int
+    rows: int
+
+
+class Groups(NamedTuple):
+    """Lines that are mixed with each other: ``members``, the nearest of which are ``distance`` lines apart."""
+
+    distance: int
+    members: int
+
+
 @ByAddress
 def pass4(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, quarter: Size,
-    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, weights_at: Place, groups: Groups,
+    shape: Shape, ahead: Size,
 ):  # fmt: skip
     """Two stages, of distances 2·quarter and quarter lines, from ``src`` to ``dst``."""
     n_lanes = lanes(src)
     s_base, s_line, s_inner, s_row = src_at
     d_base, d_line, d_inner, d_row = dst_at
+    w, w_line, _, width = weights_at
+    quarter, _ = groups
+    n_lines, inner, rows = shape
     s_step, d_step, w_step = quarter * s_line, quarter * d_line, quarter * w_line
     for first in range(0, n_lines, 4 * quarter):
         for line in range(first, first + quarter):
@@ -86,14 +114,17 @@ def _add_to(array, index, vector):
 
 @ByAddress
 def pass4_backward(
-    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
-    w_line: Size, quarter: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array,
+    weights_at: Place, groups: Groups, shape: Shape,
 ):  # fmt: skip
     """The transpose of `pass4` at input ``z``: gradients from ``src`` to ``dst``, the weights' added to ``grads``."""
     n_lanes = lanes(z)
     z_base, z_line, z_inner, z_row = z_at
     s_base, s_line, s_inner, s_row = src_at
     d_base, d_line, d_inner, d_row = dst_at
+    w, w_line, _, width = weights_at
+    quarter, _ = groups
+    n_lines, inner, rows = shape
     z_step, s_step, d_step, w_step = quarter * z_line, quarter * s_line, quarter * d_line, quarter * w_line
     for first in range(0, n_lines, 4 * quarter):
         for line in range(first, first + quarter):
@@ -162,13 +193,16 @@ def pass4_backward(
 
 @ByAddress
 def pass2(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, half: Size,
-    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, weights_at: Place, groups: Groups,
+    shape: Shape, ahead: Size,
 ):  # fmt: skip
     """One stage, of distance half lines, from ``src`` to ``dst``."""
     n_lanes = lanes(src)
     s_base, s_line, s_inner, s_row = src_at
     d_base, d_line, d_inner, d_row = dst_at
+    w, w_line, _, width = weights_at
+    half, _ = groups
+    n_lines, inner, rows = shape
     for first in range(0, n_lines, 2 * half):
         for line in range(first, first + half):
             for j in range(inner):
@@ -189,14 +223,17 @@ def pass2(
 
 @ByAddress
 def pass2_backward(
-    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
-    w_line: Size, half: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array,
+    weights_at: Place, groups: Groups, shape: Shape,
 ):  # fmt: skip
     """The transpose of `pass2` at input ``z``: gradients from ``src`` to ``dst``, the weights' added to ``grads``."""
     n_lanes = lanes(z)
     z_base, z_line, z_inner, z_row = z_at
     s_base, s_line, s_inner, s_row = src_at
     d_base, d_line, d_inner, d_row = dst_at
+    w, w_line, _, width = weights_at
+    half, _ = groups
+    n_lines, inner, rows = shape
     for first in range(0, n_lines, 2 * half):
         for line in range(first, first + half):
             for j in range(inner):
@@ -229,13 +266,15 @@ def pass2_backward(
 
 @ByAddress
 def finish(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, scale: Array, bias: Array,
-    position: Size, n_lines: Size, rows: Size, width: Size, relu: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, weights_at: Place, scale: Array,
+    bias: Array, position: Size, shape: Shape, relu: Size,
 ):  # fmt: skip
     """The stages of distances 8, 4, 2 and 1, scale and bias, perhaps a relu."""
     n_lanes = lanes(src)
     s_base, s_line, _, s_row = src_at
     d_base, d_line, _, d_row = dst_at
+    w, _, _, width = weights_at
+    n_lines, _, rows = shape
     floor = zeros_unit(src) if relu else minus_infinity_unit(src)
     for line in range(0, n_lines, UNIT // n_lanes):
         i, p = w + line * n_lanes, position + line * n_lanes
@@ -257,8 +296,8 @@ def finish(
 
 @ByAddress
 def finish_backward(
-    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
-    n_lines: Size, rows: Size, width: Size,
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array,
+    weights_at: Place, shape: Shape,
 ):  # fmt: skip
     """The transpose of `finish` at input ``z``, from ``src`` to ``dst``; gradients of the parameters are added to.
 
@@ -268,6 +307,8 @@ def finish_backward(
     z_base, z_line, _, z_row = z_at
     s_base, s_line, _, s_row = src_at
     d_base, d_line, _, d_row = dst_at
+    w, _, _, width = weights_at
+    n_lines, _, rows = shape
     for line in range(0, n_lines, UNIT // n_lanes):
         i = w + line * n_lanes
         a8, b8 = load_unit(weights, i, n_lanes), load_unit(weights, i + width, n_lanes)
@@ -314,10 +355,11 @@ def finish_backward(
 
 
 @ByAddress
-def copy(src: Array, src_at: Place, dst: Array, dst_at: Place, n_lines: Size, inner: Size, rows: Size):
+def copy(src: Array, src_at: Place, dst: Array, dst_at: Place, shape: Shape):
     """Copy lines row by row, in runs of ``inner``, asking for those two runs ahead."""
     s_base, s_line, s_inner, s_row = src_at
     d_base, d_line, d_inner, d_row = dst_at
+    n_lines, inner, rows = shape
     for r in range(rows):
         for line in range(n_lines):
             s = s_base + line * s_line + r * s_row
@@ -329,10 +371,11 @@ def copy(src: Array, src_at: Place, dst: Array, dst_at: Place, n_lines: Size, in
 
 
 @ByAddress
-def put(src: Array, src_at: Place, dst: Array, dst_at: Place, n_lines: Size, inner: Size, rows: Size, fresh: Size):
+def put(src: Array, src_at: Place, dst: Array, dst_at: Place, shape: Shape, fresh: Size):
     """Store sums where they are ``fresh``, else add them to what is there."""
     s_base, s_line, s_inner, s_row = src_at
     d_base, d_line, d_inner, d_row = dst_at
+    n_lines, inner, rows = shape
     for r in range(rows):
         for line in range(n_lines):
             for j in range(inner):

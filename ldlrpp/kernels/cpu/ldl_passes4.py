@@ -5,8 +5,8 @@ nothing lies between that would have to be computed again.
 """
 
 from ldlrpp.kernels.compiling import helper
-from ldlrpp.kernels.cpu.addresses import Array, ByAddress, Place, Size
-from ldlrpp.kernels.cpu.ldl_passes import AHEAD
+from ldlrpp.kernels.cpu.addresses import Array, ByAddress, Size
+from ldlrpp.kernels.cpu.ldl_passes import AHEAD, Groups, Place, Shape
 from ldlrpp.kernels.cpu.vectors import (
     UNIT,
     add,
@@ -32,13 +32,16 @@ from ldlrpp.kernels.cpu.vectors import (
 
 @ByAddress
 def mix4(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, quarter: Size,
-    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, weights_at: Place, groups: Groups,
+    shape: Shape, ahead: Size,
 ):  # fmt: skip
     """A stage that mixes lines ``quarter`` lines apart, from ``src`` to ``dst``."""
     n_lanes = lanes(src)
     s_base, s_line, s_inner, s_row = src_at
     d_base, d_line, d_inner, d_row = dst_at
+    w, w_line, _, width = weights_at
+    quarter, _ = groups
+    n_lines, inner, rows = shape
     s_step, d_step, w_step = quarter * s_line, quarter * d_line, quarter * w_line
     for first in range(0, n_lines, 4 * quarter):
         for line in range(first, first + quarter):
@@ -62,14 +65,17 @@ def mix4(
 
 @ByAddress
 def mix4_backward(
-    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
-    w_line: Size, quarter: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array,
+    weights_at: Place, groups: Groups, shape: Shape,
 ):  # fmt: skip
     """The transpose of `mix4` at input ``z``: gradients from ``src`` to ``dst``, the weights' added to ``grads``."""
     n_lanes = lanes(z)
     z_base, z_line, z_inner, z_row = z_at
     s_base, s_line, s_inner, s_row = src_at
     d_base, d_line, d_inner, d_row = dst_at
+    w, w_line, _, width = weights_at
+    quarter, _ = groups
+    n_lines, inner, rows = shape
     z_step, s_step, d_step, w_step = quarter * z_line, quarter * s_line, quarter * d_line, quarter * w_line
     for first in range(0, n_lines, 4 * quarter):
         for line in range(first, first + quarter):
@@ -122,13 +128,15 @@ def _mix_blocks(w0, w1, w2, w3, src, s, s_line):
 
 @ByAddress
 def finish4(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, scale: Array, bias: Array,
-    position: Size, n_lines: Size, rows: Size, width: Size, relu: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, weights_at: Place, scale: Array,
+    bias: Array, position: Size, shape: Shape, relu: Size,
 ):  # fmt: skip
     """The stages of distances 4 and 1, scale and bias, perhaps a relu."""
     n_lanes = lanes(src)
     s_base, s_line, _, s_row = src_at
     d_base, d_line, _, d_row = dst_at
+    w, _, _, width = weights_at
+    n_lines, _, rows = shape
     floor = zeros_unit(src) if relu else minus_infinity_unit(src)
     for line in range(0, n_lines, UNIT // n_lanes):
         i, p = w + line * n_lanes, position + line * n_lanes
@@ -149,8 +157,8 @@ def finish4(
 
 @ByAddress
 def finish4_backward(
-    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
-    n_lines: Size, rows: Size, width: Size,
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array,
+    weights_at: Place, shape: Shape,
 ):  # fmt: skip
     """The transpose of `finish4` at input ``z``, from ``src`` to ``dst``; gradients of the parameters are added to.
 
@@ -160,6 +168,8 @@ def finish4_backward(
     z_base, z_line, _, z_row = z_at
     s_base, s_line, _, s_row = src_at
     d_base, d_line, _, d_row = dst_at
+    w, _, _, width = weights_at
+    n_lines, _, rows = shape
     for line in range(0, n_lines, UNIT // n_lanes):
         i = w + line * n_lanes
         a0, a1 = load_unit(weights, i, n_lanes), load_unit(weights, i + width, n_lanes)

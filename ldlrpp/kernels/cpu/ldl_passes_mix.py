@@ -1,8 +1,8 @@
 """LDL of radix 8 and more on the CPU, the arithmetic: small matrix products, in registers.
 
-A stage of radix r mixes ``members`` lines that are ``distance`` lines apart, and in each of them the lanes that are
-multiples of ``stride`` apart, ``swaps`` of them: r = members · swaps. Places and weights are those of `ldl_passes`: the
-weights for the line and lane that are q = line · swaps + lane away by XOR are q·width behind a line's own.
+A stage of radix r mixes groups of ``members`` lines that are ``distance`` lines apart, and in each of them the lanes
+that are multiples of ``stride`` apart, ``swaps`` of them: r = members · swaps. Places are those of `ldl_passes`: the
+weights for the line and lane that are q = line · swaps + lane away by XOR are q rows behind a line's own.
 
 Sources and results are tiles (`ldl_tiles`), not the same, whose rows are a multiple of `ROWS`: so many rows of two
 lines are summed up in registers, which takes ten loads for sixteen multiply-adds. Swapping lanes takes one of the two
@@ -10,7 +10,8 @@ units that multiply; a swapped line serves two results where there are two lines
 """
 
 from ldlrpp.kernels.compiling import helper
-from ldlrpp.kernels.cpu.addresses import Array, ByAddress, Place, Size
+from ldlrpp.kernels.cpu.addresses import Array, ByAddress, Size
+from ldlrpp.kernels.cpu.ldl_passes import Groups, Place, Shape
 from ldlrpp.kernels.cpu.vectors import (
     UNIT,
     add,
@@ -40,11 +41,14 @@ ROWS = 8
 
 
 @helper
-def _mix(src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, n, stride, back):
+def _mix(src, src_at, dst, dst_at, weights, weights_at, groups, shape, n, stride, back):
     """A stage or, with ``back``, its transpose, of ``n`` swaps in a line; the last three are literals."""
     n_lanes = lanes(src)
     s_base, s_line, s_inner, _ = src_at
     d_base, d_line, d_inner, _ = dst_at
+    w, w_line, _, width = weights_at
+    distance, members = groups
+    n_lines, inner, rows = shape
     s_step, d_step, w_step, q_step = distance * s_line, distance * d_line, distance * w_line, n * width
     for first in range(0, n_lines, members * distance):
         for line in range(first, first + distance):
@@ -73,11 +77,14 @@ def _mix(src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner,
 
 
 @helper
-def _add_gradients(z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, n, stride):
+def _add_gradients(z, z_at, src, src_at, grads, weights_at, groups, shape, n, stride):
     """Add the gradients of the weights at input ``z``, of ``n`` swaps in a line."""
     n_lanes = lanes(z)
     z_base, z_line, z_inner, _ = z_at
     s_base, s_line, s_inner, _ = src_at
+    w, w_line, _, width = weights_at
+    distance, members = groups
+    n_lines, inner, rows = shape
     z_step, s_step, w_step, q_step = distance * z_line, distance * s_line, distance * w_line, n * width
     for first in range(0, n_lines, members * distance):
         for line in range(first, first + distance):
@@ -95,11 +102,14 @@ def _add_gradients(z, z_at, src, src_at, grads, w, w_line, distance, n_lines, in
 
 
 @helper
-def _add_gradients_of_lines(z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, n):
+def _add_gradients_of_lines(z, z_at, src, src_at, grads, weights_at, groups, shape, n):
     """Add the gradients of the weights at input ``z`` of whole lines, ``n`` by n of them at a time, 2 or 4."""
     n_lanes = lanes(z)
     z_base, z_line, z_inner, _ = z_at
     s_base, s_line, s_inner, _ = src_at
+    w, w_line, _, width = weights_at
+    distance, members = groups
+    n_lines, inner, rows = shape
     z_step, s_step, w_step = distance * z_line, distance * s_line, distance * w_line
     for first in range(0, n_lines, members * distance):
         for line in range(first, first + distance):
@@ -128,99 +138,77 @@ def _add_gradients_of_lines(z, z_at, src, src_at, grads, w, w_line, distance, n_
 
 @ByAddress
 def mix_lines(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, distance: Size,
-    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, weights_at: Place, groups: Groups,
+    shape: Shape, ahead: Size,
 ):  # fmt: skip
     """Mix whole lines."""
-    _mix(
-        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 1, 1, 0
-    )  # fmt: skip
+    _mix(src, src_at, dst, dst_at, weights, weights_at, groups, shape, 1, 1, 0)
 
 
 @ByAddress
 def mix_lines_backward(
-    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
-    w_line: Size, distance: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array,
+    weights_at: Place, groups: Groups, shape: Shape,
 ):  # fmt: skip
     """The transpose of `mix_lines` at input ``z``; the weights' gradients are added to ``grads``."""
-    if members == 2:
-        _add_gradients_of_lines(
-            z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, 2
-        )  # fmt: skip
+    if groups.members == 2:
+        _add_gradients_of_lines(z, z_at, src, src_at, grads, weights_at, groups, shape, 2)
     else:
-        _add_gradients_of_lines(
-            z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, 4
-        )  # fmt: skip
-    _mix(
-        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 1, 1, 1
-    )  # fmt: skip
+        _add_gradients_of_lines(z, z_at, src, src_at, grads, weights_at, groups, shape, 4)
+    _mix(src, src_at, dst, dst_at, weights, weights_at, groups, shape, 1, 1, 1)
 
 
 @ByAddress
 def mix_2x8(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, distance: Size,
-    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, weights_at: Place, groups: Groups,
+    shape: Shape, ahead: Size,
 ):  # fmt: skip
     """Mix lines, and lanes that are 8 apart."""
-    _mix(
-        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 2, 8, 0
-    )  # fmt: skip
+    _mix(src, src_at, dst, dst_at, weights, weights_at, groups, shape, 2, 8, 0)
 
 
 @ByAddress
 def mix_2x8_backward(
-    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
-    w_line: Size, distance: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array,
+    weights_at: Place, groups: Groups, shape: Shape,
 ):  # fmt: skip
     """The transpose of `mix_2x8` at input ``z``; the weights' gradients are added to ``grads``."""
-    _add_gradients(
-        z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, 2, 8
-    )  # fmt: skip
-    _mix(
-        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 2, 8, 1
-    )  # fmt: skip
+    _add_gradients(z, z_at, src, src_at, grads, weights_at, groups, shape, 2, 8)
+    _mix(src, src_at, dst, dst_at, weights, weights_at, groups, shape, 2, 8, 1)
 
 
 @ByAddress
 def mix_8(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, distance: Size,
-    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, weights_at: Place, groups: Groups,
+    shape: Shape, ahead: Size,
 ):  # fmt: skip
     """Mix lines, and the eight lanes of a group."""
-    _mix(
-        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 8, 1, 0
-    )  # fmt: skip
+    _mix(src, src_at, dst, dst_at, weights, weights_at, groups, shape, 8, 1, 0)
 
 
 @ByAddress
 def mix_8_backward(
-    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
-    w_line: Size, distance: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array,
+    weights_at: Place, groups: Groups, shape: Shape,
 ):  # fmt: skip
     """The transpose of `mix_8` at input ``z``; the weights' gradients are added to ``grads``."""
-    _add_gradients(
-        z, z_at, src, src_at, grads, w, w_line, distance, n_lines, inner, rows, width, members, 8, 1
-    )  # fmt: skip
-    _mix(
-        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 8, 1, 1
-    )  # fmt: skip
+    _add_gradients(z, z_at, src, src_at, grads, weights_at, groups, shape, 8, 1)
+    _mix(src, src_at, dst, dst_at, weights, weights_at, groups, shape, 8, 1, 1)
 
 
 @ByAddress
 def mix_16(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, w_line: Size, distance: Size,
-    n_lines: Size, inner: Size, rows: Size, width: Size, ahead: Size, members: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, weights_at: Place, groups: Groups,
+    shape: Shape, ahead: Size,
 ):  # fmt: skip
     """Mix lines, and sixteen lanes."""
-    _mix(
-        src, src_at, dst, dst_at, weights, w, w_line, distance, n_lines, inner, rows, width, members, 16, 1, 0
-    )  # fmt: skip
+    _mix(src, src_at, dst, dst_at, weights, weights_at, groups, shape, 16, 1, 0)
 
 
 @ByAddress
 def mix_turned_backward(
-    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
-    w_line: Size, distance: Size, n_lines: Size, inner: Size, rows: Size, width: Size, members: Size,
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array,
+    weights_at: Place, groups: Groups, shape: Shape,
 ):  # fmt: skip
     """The transpose of `mix_8` or `mix_16` at input ``z``, where a line has as many lanes.
 
@@ -230,6 +218,9 @@ def mix_turned_backward(
     z_base, z_line, _, _ = z_at
     s_base, s_line, _, _ = src_at
     d_base, d_line, _, _ = dst_at
+    w, w_line, _, width = weights_at
+    _, members = groups
+    n_lines, _, rows = shape
     one, q_step, all_rows = 1, n_lanes * width, rows * n_lanes
     for first in range(0, n_lines, members):
         for i in range(members):
@@ -257,13 +248,14 @@ def mix_turned_backward(
 
 @ByAddress
 def scale_units(
-    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, w: Size, scale: Array, bias: Array,
-    position: Size, n_lines: Size, rows: Size, width: Size, relu: Size,
+    src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, weights_at: Place, scale: Array,
+    bias: Array, position: Size, shape: Shape, relu: Size,
 ):  # fmt: skip
     """Scale and bias, perhaps a relu: `ldl_passes.finish` without stages."""
     n_lanes = lanes(src)
     s_base, s_line, _, s_row = src_at
     d_base, d_line, _, d_row = dst_at
+    n_lines, _, rows = shape
     floor = zeros_unit(src) if relu else minus_infinity_unit(src)
     for line in range(0, n_lines, UNIT // n_lanes):
         p = position + line * n_lanes
@@ -275,18 +267,20 @@ def scale_units(
 
 
 # Backward, the scale is a factor of the last stage's weights, whose result then need not be computed again. Copies of
-# these, ``n`` rows from ``w`` on, are multiplied by it, and their gradients taken apart again, once for many rows.
+# these, ``n`` rows of them, are multiplied by it, and their gradients taken apart again, once for many rows.
 
 
 @ByAddress
 def take_gradients(
-    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array, w: Size,
-    n_lines: Size, rows: Size, width: Size,
+    z: Array, z_at: Place, src: Array, src_at: Place, dst: Array, dst_at: Place, weights: Array, grads: Array,
+    weights_at: Place, shape: Shape,
 ):  # fmt: skip
     """Copy gradients from ``src`` to ``dst``, and add them up for the bias: the second row of ``grads`` behind w."""
     n_lanes = lanes(z)
     s_base, s_line, _, s_row = src_at
     d_base, d_line, _, d_row = dst_at
+    w, _, _, width = weights_at
+    n_lines, _, rows = shape
     for line in range(n_lines):
         i = w + width + line * n_lanes
         total = load(grads, i)
@@ -298,8 +292,9 @@ def take_gradients(
 
 
 @helper
-def _fold_scale(weights, w, n, scale, position, n_lines, width, turned):
+def _fold_scale(weights, weights_at, n, scale, position, n_lines, turned):
     n_lanes = lanes(weights)
+    w, _, _, width = weights_at
     for line in range(0, n_lines * n_lanes, n_lanes):
         factor = load(scale, position + line)
         for q in range(w + line, w + line + n * width, width):
@@ -311,20 +306,22 @@ def _fold_scale(weights, w, n, scale, position, n_lines, width, turned):
 
 
 @ByAddress
-def fold_scale(weights: Array, w: Size, n: Size, scale: Array, position: Size, n_lines: Size, width: Size):
+def fold_scale(weights: Array, weights_at: Place, n: Size, scale: Array, position: Size, n_lines: Size):
     """Multiply weights by the scale."""
-    _fold_scale(weights, w, n, scale, position, n_lines, width, 0)
+    _fold_scale(weights, weights_at, n, scale, position, n_lines, 0)
 
 
 @ByAddress
-def fold_scale_turned(weights: Array, w: Size, n: Size, scale: Array, position: Size, n_lines: Size, width: Size):
+def fold_scale_turned(weights: Array, weights_at: Place, n: Size, scale: Array, position: Size, n_lines: Size):
     """The same, and order weights by the lane that they multiply: row i, lane j from lane i to lane j."""
-    _fold_scale(weights, w, n, scale, position, n_lines, width, 1)
+    _fold_scale(weights, weights_at, n, scale, position, n_lines, 1)
 
 
 @helper
-def _unfold_scale(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_width, width, turned):
+def _unfold_scale(grads, grads_at, n, g_scale, weights, weights_at, scale, position, n_lines, turned):
     n_lanes = lanes(grads)
+    g, _, _, g_width = grads_at
+    w, _, _, width = weights_at
     for line in range(0, n_lines * n_lanes, n_lanes):
         if turned:
             for q in range(g + line, g + line + n * g_width, n_lanes * g_width):
@@ -340,17 +337,17 @@ def _unfold_scale(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_
 
 @ByAddress
 def unfold_scale(
-    grads: Array, g: Size, n: Size, g_scale: Size, weights: Array, w: Size, scale: Array, position: Size,
-    n_lines: Size, g_width: Size, width: Size,
+    grads: Array, grads_at: Place, n: Size, g_scale: Size, weights: Array, weights_at: Place, scale: Array,
+    position: Size, n_lines: Size,
 ):  # fmt: skip
     """From the gradients of weights times the scale, those of the weights and of the scale, to ``g_scale``."""
-    _unfold_scale(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_width, width, 0)
+    _unfold_scale(grads, grads_at, n, g_scale, weights, weights_at, scale, position, n_lines, 0)
 
 
 @ByAddress
 def unfold_scale_turned(
-    grads: Array, g: Size, n: Size, g_scale: Size, weights: Array, w: Size, scale: Array, position: Size,
-    n_lines: Size, g_width: Size, width: Size,
+    grads: Array, grads_at: Place, n: Size, g_scale: Size, weights: Array, weights_at: Place, scale: Array,
+    position: Size, n_lines: Size,
 ):  # fmt: skip
     """The same of sums in the order of `mix_turned_backward`."""
-    _unfold_scale(grads, g, n, g_scale, weights, w, scale, position, n_lines, g_width, width, 1)
+    _unfold_scale(grads, grads_at, n, g_scale, weights, weights_at, scale, position, n_lines, 1)

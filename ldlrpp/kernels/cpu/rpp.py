@@ -20,13 +20,15 @@ much again at most for sums of gradients; both have 2 MiB of permutations. ``emp
 memory but what is a thread's.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import prange
 
 from ldlrpp.kernels.bijection import entry_dtype
 from ldlrpp.kernels.compiling import helper, inlined, njit
 from ldlrpp.kernels.cpu import memory
-from ldlrpp.kernels.cpu.blas import gemm, gemm_address
+from ldlrpp.kernels.cpu.blas import Matrix, gemm, gemm_address
 from ldlrpp.kernels.cpu.permutations import number, permutation_columns, signed
 
 # A block of generated columns: BLAS packs all of x for every block, which repays 256 columns better than 128 (m = 1000,
@@ -49,6 +51,33 @@ _INPUT_PARTS = 16
 _PERMUTATIONS = 8
 
 
+class Permuted(NamedTuple):
+    """What weights are generated from: the hidden matrix, and rows of permutations from ``first_row`` on."""
+
+    hidden_t: np.ndarray
+    order: np.ndarray
+    first_row: int
+    shared: bool
+    signs: bool
+
+
+class Wide(NamedTuple):
+    """Weights of outputs, one output after another; where they are not ``filled``, they are yet to be generated."""
+
+    weights: np.ndarray
+    filled: bool
+
+
+class Outputs(NamedTuple):
+    """Outputs ``first`` to ``last`` of ``width``, which are taken in blocks of ``columns``."""
+
+    first: int
+    last: int
+    width: int
+    columns: int
+
+
+# Kernels get tuples plain, and name them: to tell its type costs less (`ldl`).
 # Bodies of parallel loops are functions of their own: Numba compiles them in half of the time.
 
 
@@ -86,8 +115,9 @@ def _sign(values, order):
 
 
 @helper
-def _generate(hidden_t, order, start, stop, first_row, shared, signs, tile):
+def _generate(permuted, start, stop, tile):
     """Write the weights of outputs ``start`` to ``stop`` into tile (flat)."""
+    hidden_t, order, first_row, shared, signs = permuted
     n, m = hidden_t.shape
     for c in range(start, stop):
         row, out = order[(c // n if shared else c) - first_row], tile[(c - start) * m : (c - start + 1) * m]
@@ -98,25 +128,24 @@ def _generate(hidden_t, order, start, stop, first_row, shared, signs, tile):
 
 
 @njit(parallel=True, cache=True)
-def _expand(hidden_t, order, first, first_row, shared, signs, wide):
+def _expand(permuted, first, wide):
+    permuted = Permuted(*permuted)
     width, m = wide.shape
     flat = wide.reshape(-1)
     for r in prange(width):
-        _generate(hidden_t, order, first + r, first + r + 1, first_row, shared, signs, flat[r * m : (r + 1) * m])
+        _generate(permuted, first + r, first + r + 1, flat[r * m : (r + 1) * m])
 
 
 @helper
-def _forward_block(
-    x, hidden_t, order, first_row, shared, signs, bias, relu, wide, is_filled, address, start, stop, row, last_row, out
-):  # fmt: skip
-    m = hidden_t.shape[1]
+def _forward_block(x, permuted, bias, relu, wide, start, stop, row, last_row, address, out):
+    m = permuted.hidden_t.shape[1]
     rows, columns = last_row - row, stop - start
-    tile = wide[start * m : stop * m] if len(wide) else np.empty(columns * m, x.dtype)
-    if not is_filled:
-        _generate(hidden_t, order, start, stop, first_row, shared, signs, tile)
+    tile = wide.weights[start * m : stop * m] if len(wide.weights) else np.empty(columns * m, x.dtype)
+    if not wide.filled:
+        _generate(permuted, start, stop, tile)
     # x[row:last_row] @ tile.T
     product = np.empty(rows * columns, x.dtype)
-    gemm(address, 0, x, row * m, m, 1, tile, 0, m, 0, product, 0, columns, rows, columns, m)
+    gemm(address, 0, Matrix(x, row * m, m), 1, Matrix(tile, 0, m), 0, Matrix(product, 0, columns), rows, columns, m)
     shifts = np.empty(columns, x.dtype)
     for c in range(columns):
         shifts[c] = bias[(start + c) % len(bias)] if len(bias) else x.dtype.type(0)
@@ -127,31 +156,29 @@ def _forward_block(
 
 
 @njit(parallel=True, cache=True)
-def _forward(
-    x, hidden_t, order, first, last, first_row, shared, signs, bias, relu, wide, is_filled, address, columns, rows, out
-):  # fmt: skip
-    # flat but for hidden_t, order and out
+def _forward(x, permuted, bias, relu, wide, outputs, rows, address, out):
+    # x and the weights are flat
+    permuted, wide, outputs = Permuted(*permuted), Wide(*wide), Outputs(*outputs)
     batch = len(out)
-    n_blocks = (last - first + columns - 1) // columns
+    n_blocks = (outputs.last - outputs.first + outputs.columns - 1) // outputs.columns
     for task in prange(n_blocks * ((batch + rows - 1) // rows)):
-        start, row = first + task % n_blocks * columns, task // n_blocks * rows
-        _forward_block(
-            x, hidden_t, order, first_row, shared, signs, bias, relu, wide, is_filled, address,
-            start, min(start + columns, last), row, min(row + rows, batch), out,
-        )  # fmt: skip
+        start, row = outputs.first + task % n_blocks * outputs.columns, task // n_blocks * rows
+        stop, last_row = min(start + outputs.columns, outputs.last), min(row + rows, batch)
+        _forward_block(x, permuted, bias, relu, wide, start, stop, row, last_row, address, out)
 
 
 @helper
-def _backward_block(
-    grad_y, x, hidden_t, order, first_row, shared, signs, wants_weights, weights, address, batch, width, start, stop,
-    sums, grad_bias,
-):  # fmt: skip
+def _backward_block(grad_y, x, permuted, wants_weights, weights, block, batch, address, sums, grad_bias):
+    hidden_t, order, first_row, shared, signs = permuted
     n, m = hidden_t.shape
+    start, stop, width, _ = block
     # grad_y[:, start:stop].T @ x
     products = np.empty((stop - start) * m, x.dtype)
-    gemm(address, 1, grad_y, start, width, 0, x, 0, m, 0, products, 0, m, stop - start, m, batch)
+    gemm(
+        address, 1, Matrix(grad_y, start, width), 0, Matrix(x, 0, m), 0, Matrix(products, 0, m), stop - start, m, batch
+    )
     if wants_weights:
-        _generate(hidden_t, order, start, stop, first_row, shared, signs, weights)
+        _generate(permuted, start, stop, weights)
     for line in range(len(sums)):
         for i in range(m):
             sums[line, i] = 0
@@ -187,24 +214,24 @@ def _add_sums(sums, first, last, columns, lines, low, high, grad_hidden_t):
 
 
 @njit(parallel=True, cache=True)
-def _backward(
-    grad_y, x, hidden_t, order, first, last, first_row, shared, signs, weights, is_wide, address, columns, inputs,
-    batch, width, sums, wants_grad_x, grad_x, grad_hidden_t, grad_bias,
-):  # fmt: skip
-    # flat but for hidden_t, order, sums and grad_hidden_t.
-    # Two passes over outputs ``first`` to ``last``. The first is parallel over blocks of them and leaves their weights
-    # (if these are not all there), and the sums of their gradients by hidden column, already taken back through the
-    # permutations; the second is parallel over inputs, each task adding the blocks' sums up, in order, for the inputs
-    # that it owns.
-    n, m = hidden_t.shape
+def _backward(grad_y, x, permuted, wide, outputs, inputs, batch, address, sums, wants_grad_x, grads):
+    # grad_y, x and the weights are flat.
+    # Two passes over the outputs. The first is parallel over blocks of them and leaves their weights (if these are not
+    # all there), and the sums of their gradients by hidden column, already taken back through the permutations; the
+    # second is parallel over inputs, ``inputs`` a task, each adding the blocks' sums up, in order, for those that it
+    # owns.
+    permuted = Permuted(*permuted)
+    # the others not as wholes, of which a loop takes all arrays, wanted or not (0.3 s of compiling)
+    (weights, is_wide), (grad_x, grad_hidden_t, grad_bias) = wide, grads
+    first, last, width, columns = outputs
+    n, m = permuted.hidden_t.shape
     weights_at = first * m if is_wide else 0
     lines = min(n, columns)
     for block in prange((last - first + columns - 1) // columns):
         start = first + block * columns
-        stop = min(start + columns, last)
         _backward_block(
-            grad_y, x, hidden_t, order, first_row, shared, signs, wants_grad_x and not is_wide,
-            weights[weights_at + (start - first) * m :], address, batch, width, start, stop,
+            grad_y, x, permuted, wants_grad_x and not is_wide, weights[weights_at + (start - first) * m :],
+            Outputs(start, min(start + columns, last), width, columns), batch, address,
             sums[block * lines : (block + 1) * lines], grad_bias,
         )  # fmt: skip
     n_parts = (m + inputs - 1) // inputs
@@ -216,8 +243,8 @@ def _backward(
         if wants_grad_x:
             # grad_x[row : row + rows, low:high] += grad_y[row : row + rows, first:last] @ weights
             gemm(
-                address, 0, grad_y, row * width + first, width, 0, weights, weights_at + low, m,
-                min(first, 1), grad_x, row * m + low, m, rows, high - low, last - first,
+                address, 0, Matrix(grad_y, row * width + first, width), 0, Matrix(weights, weights_at + low, m),
+                min(first, 1), Matrix(grad_x, row * m + low, m), rows, high - low, last - first,
             )  # fmt: skip
 
 
@@ -252,7 +279,7 @@ def expand(hidden_t, seed, stored, shared, signs, empty, wide):
     for first in range(0, width, group):
         last = min(first + group, width)
         order, first_row = _order(first, last, hidden_t, seed, stored, shared, signs, empty)
-        _expand(hidden_t, order, first, first_row, shared, signs, wide[first:last])
+        _expand((hidden_t, order, first_row, shared, signs), first, wide[first:last])
 
 
 def forward(x, hidden_t, seed, stored, shared, signs, bias, relu, wide, is_filled, empty, out):
@@ -278,10 +305,8 @@ def forward(x, hidden_t, seed, stored, shared, signs, bias, relu, wide, is_fille
         order, first_row = np.empty((0, m), entry_dtype(m, signs)), 0
         if not is_filled:
             order, first_row = _order(first, last, hidden_t, seed, stored, shared, signs, empty)
-        _forward(
-            x, hidden_t, order, first, last, first_row, shared, signs, bias, relu, wide, is_filled, address, columns,
-            rows, out,
-        )  # fmt: skip
+        permuted, outputs = (hidden_t, order, first_row, shared, signs), (first, last, width, columns)
+        _forward(x, permuted, bias, relu, (wide, is_filled), outputs, rows, address, out)
 
 
 def backward(
@@ -300,14 +325,15 @@ def backward(
     weights = wide if len(wide) else empty("weights", (group, m), x.dtype)
     sums = empty("sums", (-(-group // columns) * min(n, columns), m), x.dtype)
     address = gemm_address(x.dtype)
+    grad_y, x, weights = grad_y.reshape(-1), x.reshape(-1), weights.reshape(-1)
+    grads = grad_x.reshape(-1), grad_hidden_t, grad_bias
     for first in range(0, width, group):
         last = min(first + group, width)
         order, first_row = _order(first, last, hidden_t, seed, stored, shared, signs, empty)
+        permuted, outputs = (hidden_t, order, first_row, shared, signs), (first, last, width, columns)
         _backward(
-            grad_y.reshape(-1), x.reshape(-1), hidden_t, order, first, last, first_row, shared, signs,
-            weights.reshape(-1), len(wide) > 0, address, columns, inputs, batch, width, sums, wants_grad_x,
-            grad_x.reshape(-1), grad_hidden_t, grad_bias,
-        )  # fmt: skip
+            grad_y, x, permuted, (weights, len(wide) > 0), outputs, inputs, batch, address, sums, wants_grad_x, grads
+        )
 
 
 def permutations(m, n, width, seed, shared, signs):
