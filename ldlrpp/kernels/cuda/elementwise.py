@@ -46,9 +46,9 @@ def _add_to_average(average, i, p, share):
 
 
 @kernel(threads=_THREADS, registers=40)
-def _adam(
-    parameters, gradients, means, squares, average, n_decayed, penalty, decay, step_size, b1, b2, c1, c2, epsilon, share
-):
+def _adam(parameters, gradients, means, squares, average, n_decayed, penalty, decay, share, numbers):
+    # the last two are 1 − b1 and 1 − b2
+    step_size, epsilon, b1, b2, c1, c2 = numbers
     i = cuda.grid(1)
     if i < parameters.size:
         p, g = load(parameters, i), load(gradients, i)
@@ -90,8 +90,8 @@ def adam_step(
     cast = memory.accumulator(parameters.dtype).type
     launch(
         _adam, _blocks(parameters.size), _THREADS, parameters, gradients, means, squares, average, n_decayed,
-        cast(penalty), cast(decay), cast(step_size), cast(beta_1), cast(beta_2), cast(1 - beta_1), cast(1 - beta_2),
-        cast(epsilon), cast(share),
+        cast(penalty), cast(decay), cast(share),
+        (cast(step_size), cast(epsilon), cast(beta_1), cast(beta_2), cast(1 - beta_1), cast(1 - beta_2)),
     )  # fmt: skip
 
 

@@ -43,11 +43,12 @@ def _loss(kind, score, target, delta):
 
 
 @device
-def _place(n_rows, n, bits):
-    """Of a thread its row, where each has 2^bits threads, its number among these, and the entries that it has.
+def _place(shape):
+    """Of a thread its row, its number among the threads of this, and the entries that it has.
 
-    These are from one place to another, in steps of 2^bits; none in rows that there are not.
+    The latter are from one place to another, in steps of the number of these threads; none in rows that there are not.
     """
+    n_rows, n, bits = shape
     thread = cuda.threadIdx.x
     row, lane = np.int64(cuda.blockIdx.x) * (_THREADS >> bits) + (thread >> bits), thread & ((1 << bits) - 1)
     return row, lane, row * n + lane, (row * n + n if row < n_rows else 0)
@@ -59,9 +60,9 @@ def _weight(weights, row, n_rows):
 
 
 @kernel(threads=_THREADS, registers=56)
-def _outputs(kind, scores, targets, weights, delta, divisor, total, n_rows, n, bits, losses, gradient):
+def _outputs(kind, scores, targets, weights, delta, divisor, total, shape, losses, gradient):
     shared = cuda.shared.array(_THREADS, losses.dtype)
-    row, lane, i, stop = _place(n_rows, n, bits)
+    (n_rows, _, bits), (row, lane, i, stop) = shape, _place(shape)
     weight = _weight(weights, row, n_rows) / divisor
     loss, factor = losses.dtype.type(0), weight / total
     while i < stop:
@@ -91,9 +92,9 @@ def _softmax_of_row(shared, scores, start, stop, lanes):
 
 
 @kernel(threads=_THREADS, registers=56)
-def _softmax(scores, targets, weights, total, n_rows, n, bits, losses, gradient):
+def _softmax(scores, targets, weights, total, shape, losses, gradient):
     shared = cuda.shared.array(_THREADS, losses.dtype)
-    row, lane, i, stop = _place(n_rows, n, bits)
+    (n_rows, _, bits), (row, lane, i, stop) = shape, _place(shape)
     top, powers = _softmax_of_row(shared, scores, i, stop, 1 << bits)
     weight = _weight(weights, row, n_rows)
     wanted, factor = losses.dtype.type(0), weight / total
@@ -108,9 +109,9 @@ def _softmax(scores, targets, weights, total, n_rows, n, bits, losses, gradient)
 
 
 @kernel(threads=_THREADS, registers=48)
-def _softmax_predictions(scores, like, n_rows, n, bits, out):
+def _softmax_predictions(scores, like, shape, out):
     shared = cuda.shared.array(_THREADS, like.dtype)
-    _, _, i, stop = _place(n_rows, n, bits)
+    (_, _, bits), (_, _, i, stop) = shape, _place(shape)
     top, powers = _softmax_of_row(shared, scores, i, stop, 1 << bits)
     while i < stop:
         store(out, i, math.exp(load(scores, i) - top) / powers)
@@ -125,7 +126,7 @@ def _predictions(kind, scores, out):
 
 
 def _shape(scores):
-    """Rows and outputs, and of how many threads a row has the logarithm to base 2; beside them the number of blocks."""
+    """Rows, outputs, and the logarithm to base 2 of how many threads a row has; beside them the number of blocks."""
     n_rows, n = scores.shape
     bits = min((n - 1).bit_length(), _THREADS.bit_length() - 1)
     return (n_rows, n, bits), -(-n_rows // (_THREADS >> bits))
@@ -136,7 +137,7 @@ def _mean(kernel, scores, arguments, numbers, total, gradient):
     shape, n_blocks = _shape(scores)
     losses = memory.empty(len(scores), memory.accumulator(scores.dtype))
     cast = losses.dtype.type
-    launch(kernel, n_blocks, _THREADS, *arguments, *map(cast, numbers), cast(total), *shape, losses, gradient)
+    launch(kernel, n_blocks, _THREADS, *arguments, *map(cast, numbers), cast(total), shape, losses, gradient)
     return sum_of(losses, total)
 
 
@@ -184,7 +185,7 @@ def softmax_predictions(scores, out):
     """Probabilities of classes that exclude each other."""
     shape, n_blocks = _shape(scores)
     like = memory.empty(0, memory.accumulator(scores.dtype))
-    launch(_softmax_predictions, n_blocks, _THREADS, scores, like, *shape, out)
+    launch(_softmax_predictions, n_blocks, _THREADS, scores, like, shape, out)
 
 
 def logistic_predictions(scores, out):
