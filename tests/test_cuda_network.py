@@ -1,6 +1,6 @@
 """Training and prediction with the kernels for GPUs, in Numba's simulator, beside those for the CPU."""
 
-from types import SimpleNamespace
+import pickle
 
 import numpy as np
 import pytest
@@ -9,17 +9,12 @@ from ldlrpp.kernels import cpu, cuda
 from ldlrpp.kernels.cuda import elementwise, losses, sums
 from ldlrpp.network import LDL, RPP, SGD, Adam, Average, Data, Dense, Logistic, Network, Softmax, SquaredError, epochs
 
-MODULES = "dense", "elementwise", "ldl", "losses", "memory", "permutations", "rpp", "threads"
 
-
-@pytest.fixture
-def kernels(monkeypatch):
-    """The backend, small blocks, and the CPU's modules in place of those that there are not."""
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Several blocks where there would be one, in a fraction of the simulator's time."""
     for module in (elementwise, losses, sums):
         monkeypatch.setattr(module, "_THREADS", 16)
-    modules = {name: getattr(cuda, name, getattr(cpu, name)) for name in MODULES}
-    modules["threads"] = cpu.threads  # of which the CPU's kernels want their lock
-    return SimpleNamespace(**modules)
 
 
 def network_of(kind, activation):
@@ -27,7 +22,11 @@ def network_of(kind, activation):
     if kind == "ldl":
         hidden = [LDL(5, 9, activation=activation, **common), LDL(9, 6, radix=4, **common)]
     elif kind == "rpp":
-        hidden = [RPP(5, 6, n_permutations=2, seed=1, bias="shared", **common)]
+        stored = cpu.rpp.permutations(7, 3, 6, np.uint64(2), False, True)
+        hidden = [
+            RPP(5, 7, n_permutations=2, seed=1, bias="shared", budget=2**20, **common),
+            RPP(7, 6, n_permutations=2, seed=2, signs=True, stored=stored, grad_scale=0.5, **common),
+        ]
     else:
         hidden = [Dense(5, 6, **common)]
     return Network([*hidden, Dense(6, 3, **common)], activation)
@@ -42,12 +41,12 @@ def network_of(kind, activation):
     ],
     ids=["ldl", "rpp", "dense"],
 )
-def test_a_network_learns_what_it_learns_on_the_cpu(kernels, kind, activation, optimizer, loss, options):
+def test_a_network_learns_what_it_learns_on_the_cpu(kind, activation, optimizer, loss, options):
     rng = np.random.default_rng(1)
     X = rng.normal(size=(7, 5)).astype(np.float32)
     targets = np.eye(3, dtype=np.float32)[rng.integers(3, size=7)]
     results = []
-    for network in (network_of(kind, activation), network_of(kind, activation).on(kernels)):
+    for network in (network_of(kind, activation), network_of(kind, activation).on(cuda)):
         rows = Data(X, targets, np.arange(7, dtype=np.float32))
         training = epochs(
             network, loss, optimizer(learning_rate=0.01), rows, average=Average(0.9), batch_size=4,
@@ -57,5 +56,8 @@ def test_a_network_learns_what_it_learns_on_the_cpu(kernels, kind, activation, o
         predictions = loss.predict(network.scores(X), network.kernels)
         results.append((value, network.flat, network.hidden(X), predictions))
     assert isinstance(results[1][0], float)
+    loaded = pickle.loads(pickle.dumps(network))
+    assert loaded.kernels is cpu
+    np.testing.assert_allclose(loaded.scores(X), network.scores(X), rtol=1e-4, atol=1e-5)
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)

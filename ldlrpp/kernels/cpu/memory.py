@@ -4,6 +4,8 @@ NumPy's large arrays begin 16 bytes behind one, so that every vector of 64 bytes
 LDL's forward pass takes up to a quarter longer on them.
 """
 
+import math
+
 import numpy as np
 
 ALIGNMENT = 64
@@ -15,7 +17,7 @@ Array = np.ndarray
 def empty(shape, dtype):
     """Like `numpy.empty`."""
     dtype = np.dtype(dtype)
-    n_bytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    n_bytes = (math.prod(shape) if isinstance(shape, tuple) else shape) * dtype.itemsize
     memory = np.empty(n_bytes + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + n_bytes].view(dtype).reshape(shape)

@@ -55,7 +55,7 @@ def _loss(kind, score, target, delta):
 def _place(shape):
     """Of a thread its row, its number among the 2^bits that this has, and the entries that it has.
 
-    These are from one place to another, in steps of 2^bits; none in rows that there are not.
+    The latter are from one place to another, in steps of the number of these threads; none in rows that there are not.
     """
     thread, n, bits = cuda.threadIdx.x, shape.n, shape.bits
     row, lane = np.int64(cuda.blockIdx.x) * (_THREADS >> bits) + (thread >> bits), thread & ((1 << bits) - 1)

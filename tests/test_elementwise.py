@@ -1,23 +1,32 @@
-"""Passes over whole arrays on a GPU, in Numba's simulator, against plain NumPy."""
+"""Passes over whole arrays, on the CPU and on a GPU in Numba's simulator, against plain NumPy."""
 
 import ml_dtypes
 import numpy as np
 import pytest
 import reference
 
-from ldlrpp.kernels.cuda import elementwise, sums
+from ldlrpp.kernels import cpu, cuda
+from ldlrpp.kernels.cuda import sums
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
-FLAT = [(0, np.float32), (1, np.float32), (2, np.float64), (13, np.float32), (257, np.float32), (257, np.float64)]
+SIZES = [(0, np.float32), (1, np.float32), (2, np.float64), (13, np.float32), (257, np.float32), (257, np.float64)]
 HALVES = [(15, np.float16), (15, ml_dtypes.bfloat16)]
-each_size = pytest.mark.parametrize(("size", "dtype"), FLAT)
-each_kind = pytest.mark.parametrize(("size", "dtype"), FLAT + HALVES)
+
+
+def on_both(cases, halves=()):
+    """All of the cases on both machines, and those of halves on the GPU."""
+    machines = [(cpu, cases), (cuda, [*cases, *halves])]
+    return [(kernels.elementwise, *case) for kernels, its_cases in machines for case in its_cases]
+
+
+each_size = pytest.mark.parametrize(("elementwise", "size", "dtype"), on_both(SIZES))
+each_kind = pytest.mark.parametrize(("elementwise", "size", "dtype"), on_both(SIZES, HALVES))
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Several blocks where there would be one, in a fraction of the simulator's time."""
-    for module in (elementwise, sums):
+    for module in (cuda.elementwise, sums):
         monkeypatch.setattr(module, "_THREADS", 16)
 
 
@@ -35,7 +44,7 @@ def assert_near(actual, expected, magnitude=1.0, n_operations=4):
 
 @pytest.mark.parametrize("averaged", [True, False])
 @each_size
-def test_adam(size, dtype, averaged):
+def test_adam(elementwise, size, dtype, averaged):
     parameters, gradients, means, average = (drawn(size, dtype, seed) for seed in range(4))
     squares, n_decayed = drawn(size, dtype, 4) ** 2, size // 2
     options = 0.1, 0.2, 0.01, 0.9, 0.999, 1e-8
@@ -55,7 +64,7 @@ def test_adam(size, dtype, averaged):
 
 @pytest.mark.parametrize("nesterov", [True, False])
 @each_size
-def test_sgd(size, dtype, nesterov):
+def test_sgd(elementwise, size, dtype, nesterov):
     parameters, gradients, velocities, average = (drawn(size, dtype, seed) for seed in range(4))
     options = size // 2, 0.3, 0.1, 0.9, nesterov
     expected = reference.sgd_step(*(a.astype(np.float64) for a in (parameters, gradients, velocities)), *options)
@@ -67,7 +76,7 @@ def test_sgd(size, dtype, nesterov):
 
 
 @each_kind
-def test_activations(size, dtype):
+def test_activations(elementwise, size, dtype):
     z, shape = 3 * drawn(size, dtype), (1, size)
     wide = z.astype(np.float64)
     for function, expected in ((elementwise.tanh, np.tanh(wide)), (elementwise.logistic, reference.logistic(wide))):
@@ -76,7 +85,8 @@ def test_activations(size, dtype):
         assert_near(y, expected.reshape(shape))
 
 
-def test_activations_of_large_numbers():
+@pytest.mark.parametrize("elementwise", [cpu.elementwise, cuda.elementwise])
+def test_activations_of_large_numbers(elementwise):
     for dtype in (np.float32, np.float64):
         z = np.array([[-1e30, -100, 0, 100, 1e30]], dtype)
         elementwise.logistic(z)
@@ -85,7 +95,7 @@ def test_activations_of_large_numbers():
 
 @pytest.mark.parametrize("name", ["tanh", "logistic", "relu"])
 @each_kind
-def test_derivatives_of_activations(size, dtype, name):
+def test_derivatives_of_activations(elementwise, size, dtype, name):
     grad, y = drawn((1, size), dtype), drawn((1, size), dtype, 1)
     if size > 2:
         y[0, :2] = 0.0, np.nan
@@ -98,7 +108,7 @@ def test_derivatives_of_activations(size, dtype, name):
 
 
 @each_kind
-def test_what_is_dropped(size, dtype):
+def test_what_is_dropped(elementwise, size, dtype):
     mask = np.where(np.random.default_rng(2).random((1, size)) < 0.3, 0, 1 / 0.7).astype(dtype)
     y, grad = drawn((1, size), dtype), drawn((1, size), dtype, 1)
     before, grad_before = y.astype(np.float64), grad.astype(np.float64)
@@ -109,10 +119,9 @@ def test_what_is_dropped(size, dtype):
     assert_near(y, before * (mask > 0))
 
 
-@pytest.mark.parametrize(("size", "dtype"), [*FLAT, *HALVES, (1000, np.float32)])
-def test_sum_of_squares(size, dtype, monkeypatch):
-    if size == 1000:
-        monkeypatch.setattr(elementwise, "_PARTS", 2)
+@each_kind
+def test_sum_of_squares(elementwise, size, dtype, monkeypatch):
+    monkeypatch.setattr(cuda.elementwise, "_PARTS", 2)
     x = drawn(size, dtype)
     expected = np.sum(x.astype(np.float64) ** 2)
     assert float(elementwise.square_sum(x)) == pytest.approx(expected, rel=1e-5 if dtype != np.float64 else 1e-13)
@@ -120,17 +129,19 @@ def test_sum_of_squares(size, dtype, monkeypatch):
 
 @pytest.mark.parametrize("repeated", [True, False])
 @pytest.mark.parametrize(
-    ("batch", "n", "width", "dtype"),
-    [
-        (0, 2, 4, np.float32), (1, 1, 1, np.float32), (2, 1, 5, np.float64), (3, 3, 8, np.float32),
-        (2, 8, 8, np.float32), (5, 13, 257, np.float32), (1, 257, 300, np.float64), (2, 3, 7, np.float16),
-        (2, 3, 7, ml_dtypes.bfloat16),
-    ],
+    ("elementwise", "batch", "n", "width", "dtype"),
+    on_both(
+        [
+            (0, 2, 4, np.float32), (1, 1, 1, np.float32), (2, 1, 5, np.float64), (3, 3, 8, np.float32),
+            (2, 8, 8, np.float32), (15, 3, 4, np.float32), (5, 13, 257, np.float32), (1, 257, 300, np.float64),
+        ],
+        [(2, 3, 7, np.float16), (2, 3, 7, ml_dtypes.bfloat16)],
+    ),
 )  # fmt: skip
-def test_rows_are_taken_widened_and_folded(batch, n, width, dtype, repeated, monkeypatch):
-    # the rows of a block are several
-    monkeypatch.setattr(elementwise, "_MOST_ROWS", 2)
-    x, rows = drawn((7, n), dtype), np.random.default_rng(1).integers(7, size=batch)
+def test_rows_are_taken_widened_and_folded(elementwise, batch, n, width, dtype, repeated, monkeypatch):
+    # a block has several rows
+    monkeypatch.setattr(cuda.elementwise, "_MOST_ROWS", 2)
+    x, rows = drawn((20, n), dtype), np.random.default_rng(1).integers(20, size=batch)
     out = np.full((batch, width), np.nan, dtype)
     elementwise.take_rows(x, rows, repeated, out)
     np.testing.assert_array_equal(out, reference.widen(x[rows], repeated, width))

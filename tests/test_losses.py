@@ -1,25 +1,28 @@
-"""Losses on a GPU, in Numba's simulator, against their definitions in plain NumPy."""
+"""Losses on the CPU, and on a GPU in Numba's simulator, against their definitions in plain NumPy."""
 
 import ml_dtypes
 import numpy as np
 import pytest
 import reference
 
-from ldlrpp.kernels.cuda import losses, sums
+from ldlrpp.kernels import cpu, cuda
+from ldlrpp.kernels.cuda import sums
 
 NAMES = ["squared_error", "absolute_error", "huber", "poisson", "softmax", "logistic"]
 # rows that share a block, that have one, and that have more outputs than threads
 SHAPES = [
     (1, 1, np.float32), (2, 2, np.float64), (17, 3, np.float32), (33, 1, np.float32), (2, 16, np.float32),
-    (2, 37, np.float64), (3, 5, np.float16), (3, 5, ml_dtypes.bfloat16),
+    (2, 37, np.float64),
 ]  # fmt: skip
+HALVES = [(3, 5, np.float16), (3, 5, ml_dtypes.bfloat16)]
+ON_BOTH = [(cpu.losses, *shape) for shape in SHAPES] + [(cuda.losses, *shape) for shape in SHAPES + HALVES]
 TOLERANCES = {"float64": 1e-12, "float32": 2e-5, "float16": 1e-2, "bfloat16": 5e-2}
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Several blocks where there would be one, in a fraction of the simulator's time."""
-    for module in (losses, sums):
+    for module in (cuda.losses, sums):
         monkeypatch.setattr(module, "_THREADS", 16)
 
 
@@ -35,7 +38,7 @@ def arrays(name, batch, n, dtype):
     return scores, targets.astype(dtype)
 
 
-def called(name, scores, targets, weights, total):
+def called(losses, name, scores, targets, weights, total):
     gradient = np.full(scores.shape, np.nan, scores.dtype)
     options = (0.7,) if name == "huber" else ()
     value = getattr(losses, name)(scores, targets, *options, weights, total, gradient)
@@ -43,13 +46,13 @@ def called(name, scores, targets, weights, total):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("batch", "n", "dtype"), SHAPES)
+@pytest.mark.parametrize(("losses", "batch", "n", "dtype"), ON_BOTH)
 @pytest.mark.parametrize("name", NAMES)
-def test_losses_and_their_gradients(name, batch, n, dtype, weighted):
+def test_losses_and_their_gradients(name, losses, batch, n, dtype, weighted):
     scores, targets = arrays(name, batch, n, dtype)
     weights = np.arange(batch, dtype=np.float32) if weighted else np.empty(0, np.float32)
     factors, total = weights.astype(np.float64) if weighted else np.ones(batch), 3.5
-    value, gradient = called(name, scores, targets, weights, total)
+    value, gradient = called(losses, name, scores, targets, weights, total)
     rows, slopes = reference.loss(name, scores.astype(np.float64), targets.astype(np.float64), 0.7)
     tolerance = TOLERANCES[np.dtype(dtype).name]
     assert value == pytest.approx(factors @ rows / total, rel=tolerance)
@@ -58,30 +61,32 @@ def test_losses_and_their_gradients(name, batch, n, dtype, weighted):
 
 
 def test_a_block_as_it_is_on_a_gpu(monkeypatch):
-    for module in (losses, sums):
+    for module in (cuda.losses, sums):
         monkeypatch.setattr(module, "_THREADS", 256)
-    test_losses_and_their_gradients("softmax", 1, 257, np.float32, False)
+    test_losses_and_their_gradients("softmax", cuda.losses, 1, 257, np.float32, False)
 
 
+@pytest.mark.parametrize("losses", [cpu.losses, cuda.losses])
 @pytest.mark.parametrize("name", NAMES)
-def test_no_rows_have_no_loss(name):
+def test_no_rows_have_no_loss(name, losses):
     scores = np.empty((0, 3), np.float32)
-    assert called(name, scores, scores, np.empty(0, np.float32), 2.0)[0] == 0
+    assert called(losses, name, scores, scores, np.empty(0, np.float32), 2.0)[0] == 0
 
 
 @pytest.mark.parametrize("name", ["softmax", "logistic"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_large_scores(name, dtype):
+@pytest.mark.parametrize("losses", [cpu.losses, cuda.losses])
+def test_large_scores(losses, name, dtype):
     scores = np.array([[1e4, 0.0, -1e4], [-1e4, 1e4, 1e4]], dtype)
     targets = np.array([[0, 1, 0], [0, 0, 1]], dtype)
-    value, gradient = called(name, scores, targets, np.empty(0, dtype), 2.0)
+    value, gradient = called(losses, name, scores, targets, np.empty(0, dtype), 2.0)
     # what is wrong costs what it is wrong by: 10,000 of one output, or none
     assert value == pytest.approx({"softmax": 5000 + np.log(2) / 2, "logistic": (1e4 + np.log(2) + 1e4) / 2}[name])
     assert np.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize(("batch", "n", "dtype"), [(0, 2, np.float32), *SHAPES])
-def test_predictions(batch, n, dtype):
+@pytest.mark.parametrize(("losses", "batch", "n", "dtype"), [(cuda.losses, 0, 2, np.float32), *ON_BOTH])
+def test_predictions(losses, batch, n, dtype):
     scores = arrays("softmax", batch, n, dtype)[0]
     exact, tolerance = scores.astype(np.float64), TOLERANCES[np.dtype(dtype).name]
     expected = {"poisson": np.exp, "softmax": reference.softmax, "logistic": reference.logistic}
