@@ -297,8 +297,8 @@ def estimate(width, radix, backward):
         # a multiply-add for every row of weights, and forward's rows before and behind each unit
         forward_again = not backward or a_pass is not passes[-1]
         costs["arithmetic"] += 2 * (a_pass.stop - a_pass.first) * backward * 1.8
-        costs["shared memory"] += backward * (20 * n_units - 12)
-        costs["L2"] += backward * 16
+        costs["shared memory"] += backward * (20 * n_units - 4)
+        costs["L2"] += backward * 12
         if forward_again:
             costs["arithmetic"] += a_pass.stop - a_pass.first
             costs["shared memory"] += 8 * n_units

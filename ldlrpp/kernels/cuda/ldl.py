@@ -6,7 +6,7 @@ registers for; between passes, a part of the batch stays in L2. Radices above 4 
 
 Arrays are those of `ldlrpp.kernels.cpu.ldl`, also of float16 and bfloat16, which is what is kept between passes then;
 arithmetic is in float32. Beyond inputs and outputs, backward takes the inputs of all passes but the first, for a part
-of the batch of 2^21 numbers (or 32 rows), and 512 partial sums of a tile's gradients, at most.
+of the batch of 2^22 numbers (or 32 rows), and 512 partial sums of a tile's gradients, at most.
 """
 
 import functools
@@ -26,10 +26,10 @@ _COLUMNS = 4
 _LAST = 9
 # Bytes of shared memory that a block has without asking for more.
 _SHARED = 48 * 1024
-# Numbers of a batch that go through all passes before the next: 32 MB of float32, backward four arrays of 8 MB, of the
-# 50 MB and more of L2.
+# Numbers of a batch that go through all passes before the next: 32 MB of float32, and backward three arrays of 16 MB
+# that are read again, of the 50 MB and more of L2. A launch takes the host some 5 µs, in which an H200 moves 20 MB.
 _PART = 2**23
-_BACKWARD_PART = 2**21
+_BACKWARD_PART = 2**22
 _LEAST_ROWS = 32
 # Blocks that sums are shared out to, at most, and the rows that each should have.
 _BLOCKS = 512
@@ -66,7 +66,7 @@ def _fits(radix, n_bits, at_end, itemsize, backward):
 
 
 def _shared_bytes(n_units, size, itemsize, backward):
-    return ((n_units + 1) ** 2 - 2 if backward else 2 * n_units) * itemsize << size
+    return (n_units * (n_units + 4) if backward else 2 * n_units) * itemsize << size
 
 
 def _split(radix, n_bits, itemsize, backward):

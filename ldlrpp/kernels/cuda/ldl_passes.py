@@ -343,7 +343,7 @@ def _backward_pass(grad_y, x, weights, scale, units, tile, batch, finishes, part
     of grad_y.
 
     Unit u has row j in slot j + u, and its gradient in slot j + 2U − 1 − u, U being the number of units: 2U − 2u + 1
-    rows stand before unit u > 0, and two gradients behind every one.
+    rows stand before it, which it reads twice, and two gradients behind it.
     """
     shared = cuda.shared.array(0, dtype=weights.dtype)
     w, sums = cuda.local.array(48, weights.dtype), cuda.local.array(48, weights.dtype)
@@ -369,39 +369,38 @@ def _backward_pass(grad_y, x, weights, scale, units, tile, batch, finishes, part
     first, total = np.int64(cuda.blockIdx.y) * batch.rows_a_block, batch.size
     n = np.int32(min(batch.rows_a_block, batch.n_rows - first))
     at += first * row
+    # rows of shared memory: before units 0, 1, …, then gradients behind them
     depth = np.int32(2 * n_units - 2 * u + 1)
-    rows_before = np.uint32(max(0, u - 1) * (2 * n_units + 1 - u)) * size
-    rows_behind = np.uint32(u * (2 * n_units - u)) * size
-    gradients = np.uint32(n_units * n_units - 1 + 2 * u) * size
-    last_gradients = np.uint32(n_units * n_units - 1 + 2 * (n_units - 1)) * size
+    before = np.uint32(u * (2 * n_units + 2 - u)) * size
+    behind = np.uint32((u + 1) * (2 * n_units + 1 - u)) * size
+    gradients = np.uint32(n_units * (n_units + 2) + 2 * u) * size
+    first_gradients = np.uint32(n_units * (n_units + 2) + 2 * (n_units - 1)) * size
     for slot in range(n + 2 * n_units):
         parity = np.uint32(slot & 1) * size
-        forth, back = slot - u, slot - (2 * n_units - 1 - u)
-        if u == 0:
-            j = slot - (n_units - 1)
-            if 0 <= j < n:
-                _take(grad_y, at + j * row, step, total, g)
-                _write(g, shared, last_gradients + parity, places)
-                for e in range(8):
-                    bias[e] += g[e]
+        forth, back, coming = slot - u, slot - (2 * n_units - 1 - u), slot - (n_units - 1)
+        if u == 0 and 0 <= coming < n:
+            _take(grad_y, at + coming * row, step, total, g)
+            _write(g, shared, first_gradients + parity, places)
+            for e in range(8):
+                bias[e] += g[e]
         if 0 <= back < n:
-            if u == 0:
-                _take(x, at + back * row, step, total, z)
-            else:
-                _read(shared, rows_before + np.uint32(back % depth) * size, places, z)
+            _read(shared, before + np.uint32(back % depth) * size, places, z)
             _read(shared, gradients + (parity ^ size), places, g)
             _stages_backward(g, z, w, sums, kind)
             if u == 0:
                 _put(g, grad_x, at + back * row, step, total)
             else:
                 _write(g, shared, gradients - 2 * size + parity, places)
-        if 0 <= forth < n and not is_last:
+        if 0 <= forth < n:
+            here = before + np.uint32(forth % depth) * size
             if u == 0:
                 _take(x, at + forth * row, step, total, z)
-            else:
-                _read(shared, rows_before + np.uint32(forth % depth) * size, places, z)
-            _stages(z, w, kind)
-            _write(z, shared, rows_behind + np.uint32(forth % (depth - 2)) * size, places)
+                _write(z, shared, here, places)
+            elif not is_last:
+                _read(shared, here, places, z)
+            if not is_last:
+                _stages(z, w, kind)
+                _write(z, shared, behind + np.uint32(forth % (depth - 2)) * size, places)
         cuda.syncthreads()
     copies = row >> tile.width if row > width else np.int64(1)
     part = np.int64(cuda.blockIdx.y) * copies
