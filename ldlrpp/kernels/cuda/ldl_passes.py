@@ -202,7 +202,7 @@ def _stages_backward(g, z, w, sums, kind):
 @device
 def _own_row(weights, row, at, step, width, to, w):
     for e in range(8):
-        w[to + e] = weights[row * width + ((at + e * step) & (width - 1))]
+        w[to + e] = load(weights, row * width + ((at + e * step) & (width - 1)))
 
 
 @device
@@ -229,7 +229,7 @@ def _own(weights, units, u, at, step, width, w):
 def _own_scale(scale, kind, at, step, width, w):
     """Multiply the weights of the layer's last stage by its scale, which costs a row nothing then."""
     for e in range(8):
-        factor = scale[(at + e * step) & (width - 1)]
+        factor = load(scale, (at + e * step) & (width - 1))
         w[e] *= factor
         w[8 + e] *= factor
         if kind & FOUR_0:
@@ -243,22 +243,23 @@ def _own_scale(scale, kind, at, step, width, w):
 @device
 def _take(x, at, step, total, z):
     """Eight numbers of a row; beyond the end of the batch zeros."""
-    for e in range(8):
-        z[e] = load(x, at + e * step) if at + e * step < total else z.dtype.type(0)
+    if at + 7 * step < total:
+        for e in range(8):
+            z[e] = load(x, at + e * step)
+    else:
+        for e in range(8):
+            z[e] = load(x, at + e * step) if at + e * step < total else z.dtype.type(0)
 
 
 @device
 def _put(y, out, at, step, total):
-    for e in range(8):
-        if at + e * step < total:
+    if at + 7 * step < total:
+        for e in range(8):
             store(out, at + e * step, y[e])
-
-
-@device
-def _fetch(x, at, step, total):
-    for e in range(8):
-        if at + e * step < total:
-            prefetch(x, at + e * step)
+    else:
+        for e in range(8):
+            if at + e * step < total:
+                store(out, at + e * step, y[e])
 
 
 @device
@@ -281,8 +282,7 @@ def _forward_pass(x, weights, scale, bias, units, tile, batch, finishes, relu, o
     """
     shared = cuda.shared.array(0, dtype=weights.dtype)
     w, z = cuda.local.array(48, weights.dtype), cuda.local.array(8, weights.dtype)
-    # the first unit has the next row here, the last one the bias
-    spare = cuda.local.array(8, weights.dtype)
+    y, shift = cuda.local.array(8, weights.dtype), cuda.local.array(8, weights.dtype)
     places = cuda.local.array(8, np.uint32)
     u, n_units = cuda.threadIdx.y, cuda.blockDim.y
     is_last = u == n_units - 1
@@ -293,42 +293,45 @@ def _forward_pass(x, weights, scale, bias, units, tile, batch, finishes, relu, o
     _own(weights, units, u, at, step, width, w)
     for e in range(8):
         places[e] = _place(base) ^ _place(np.uint32(e) << low)
-        spare[e] = 0
+        shift[e] = 0
     if is_last and finishes:
         _own_scale(scale, kind, at, step, width, w)
         for e in range(8):
-            spare[e] = bias[(at + e * step) & (width - 1)]
+            shift[e] = load(bias, (at + e * step) & (width - 1))
     first, total = np.int64(cuda.blockIdx.y) * batch.rows_a_block, batch.size
     n = np.int32(min(batch.rows_a_block, batch.n_rows - first))
     at += first * row
     done = at
+    # a thread has eight neighbours of a row brought to L2, its place among them being that of no unit
+    ahead = _at(np.uint32(8 * cuda.threadIdx.x), np.int64(cuda.blockIdx.x), tile) + (first + _AHEAD) * row
     mine = np.uint32(2 * u) * size
     theirs = np.uint32(2 * (n_units - 1 if u == 0 else u - 1) + 1) * size
     if u == 0:
-        _take(x, at, step, total, spare)
+        _take(x, at, step, total, z)
     for slot in range(n + n_units):
         if u > 0:
             _read(shared, theirs, places, z)
-        else:
-            if slot >= n_units:
-                _read(shared, theirs, places, z)
-                _put(z, out, done, step, total)
-                done += row
-            for e in range(8):
-                z[e] = spare[e]
-            at += row
-            if slot + 1 < n:
-                _take(x, at, step, total, spare)
-            if slot + _AHEAD < n:
-                _fetch(x, at + (_AHEAD - 1) * row, step, total)
+        elif slot >= n_units:
+            _read(shared, theirs, places, y)
+            _put(y, out, done, step, total)
+            done += row
         if u <= slot < n + u:
             _stages(z, w, kind)
             if is_last and finishes:
                 for e in range(8):
-                    z[e] += spare[e]
-                    if relu and z[e] < 0:
-                        z[e] = 0
+                    z[e] += shift[e]
+                if relu:
+                    for e in range(8):
+                        z[e] = z[e] if not z[e] < 0 else 0
             _write(z, shared, mine, places)
+        if u == 0:
+            # the next row is under way while the others of the block work
+            at += row
+            if slot + 1 < n:
+                _take(x, at, step, total, z)
+            if slot + _AHEAD < n:
+                prefetch(x, ahead)
+            ahead += row
         mine ^= size
         theirs ^= size
         cuda.syncthreads()
@@ -347,73 +350,97 @@ def _backward_pass(grad_y, x, weights, scale, units, tile, batch, finishes, part
     """
     shared = cuda.shared.array(0, dtype=weights.dtype)
     w, sums = cuda.local.array(48, weights.dtype), cuda.local.array(48, weights.dtype)
-    z, g, bias = (
-        cuda.local.array(8, weights.dtype), cuda.local.array(8, weights.dtype), cuda.local.array(8, weights.dtype),
-    )  # fmt: skip
+    z, g = cuda.local.array(8, weights.dtype), cuda.local.array(8, weights.dtype)
+    # the first unit has the next row here, the last one of a pass that finishes sums of the bias's gradient
+    spare = cuda.local.array(8, weights.dtype)
     places = cuda.local.array(8, np.uint32)
     u, n_units = cuda.threadIdx.y, cuda.blockDim.y
     is_last = u == n_units - 1
     low, kind = np.uint32(units[COLUMNS * u + LOW]), units[COLUMNS * u + KIND]
     width, row, size = np.int64(1) << tile.width, np.int64(1) << tile.row, np.uint32(1) << np.uint32(tile.size)
     base = _first(np.uint32(cuda.threadIdx.x), low)
-    at, step = _at(base, np.int64(cuda.blockIdx.x), tile), np.int64(1) << (np.int64(low) - tile.columns + tile.stride)
-    own = at
-    _own(weights, units, u, at, step, width, w)
+    own, step = _at(base, np.int64(cuda.blockIdx.x), tile), np.int64(1) << (np.int64(low) - tile.columns + tile.stride)
+    _own(weights, units, u, own, step, width, w)
     for e in range(8):
         places[e] = _place(base) ^ _place(np.uint32(e) << low)
-        bias[e] = 0
+        spare[e] = 0
     for e in range(48):
         sums[e] = 0
     if is_last and finishes:
-        _own_scale(scale, kind, at, step, width, w)
+        _own_scale(scale, kind, own, step, width, w)
     first, total = np.int64(cuda.blockIdx.y) * batch.rows_a_block, batch.size
     n = np.int32(min(batch.rows_a_block, batch.n_rows - first))
-    at += first * row
-    # rows of shared memory: before units 0, 1, …, then gradients behind them
-    depth = np.int32(2 * n_units - 2 * u + 1)
-    before = np.uint32(u * (2 * n_units + 2 - u)) * size
-    behind = np.uint32((u + 1) * (2 * n_units + 1 - u)) * size
+    at = own + first * row
+    ahead = _at(np.uint32(8 * cuda.threadIdx.x), np.int64(cuda.blockIdx.x), tile) + (first + _AHEAD) * row
+    # rows of shared memory: those before units 0, 1, …, then gradients behind them
+    before, behind, end = (
+        np.uint32(u * (2 * n_units + 2 - u)) * size,
+        np.uint32((u + 1) * (2 * n_units + 1 - u)) * size,
+        np.uint32((u + 2) * (2 * n_units - u)) * size,
+    )
     gradients = np.uint32(n_units * (n_units + 2) + 2 * u) * size
     first_gradients = np.uint32(n_units * (n_units + 2) + 2 * (n_units - 1)) * size
+    forth_at, back_at, behind_at, parity = before, before, behind, np.uint32(0)
+    if u == 0:
+        _take(x, at, step, total, spare)
     for slot in range(n + 2 * n_units):
-        parity = np.uint32(slot & 1) * size
         forth, back, coming = slot - u, slot - (2 * n_units - 1 - u), slot - (n_units - 1)
-        if u == 0 and 0 <= coming < n:
-            _take(grad_y, at + coming * row, step, total, g)
-            _write(g, shared, first_gradients + parity, places)
-            for e in range(8):
-                bias[e] += g[e]
         if 0 <= back < n:
-            _read(shared, before + np.uint32(back % depth) * size, places, z)
+            _read(shared, back_at, places, z)
+            back_at = _next(back_at, size, before, behind)
             _read(shared, gradients + (parity ^ size), places, g)
+            if is_last and finishes:
+                for e in range(8):
+                    spare[e] += g[e]
             _stages_backward(g, z, w, sums, kind)
             if u == 0:
                 _put(g, grad_x, at + back * row, step, total)
             else:
                 _write(g, shared, gradients - 2 * size + parity, places)
+        if u == 0 and 0 <= coming < n:
+            # under way during what follows
+            _take(grad_y, at + coming * row, step, total, g)
         if 0 <= forth < n:
-            here = before + np.uint32(forth % depth) * size
             if u == 0:
-                _take(x, at + forth * row, step, total, z)
-                _write(z, shared, here, places)
+                for e in range(8):
+                    z[e] = spare[e]
+                if slot + 1 < n:
+                    _take(x, at + (slot + 1) * row, step, total, spare)
+                _write(z, shared, forth_at, places)
             elif not is_last:
-                _read(shared, here, places, z)
+                _read(shared, forth_at, places, z)
+            forth_at = _next(forth_at, size, before, behind)
             if not is_last:
                 _stages(z, w, kind)
-                _write(z, shared, behind + np.uint32(forth % (depth - 2)) * size, places)
+                _write(z, shared, behind_at, places)
+                behind_at = _next(behind_at, size, behind, end)
+        if u == 0:
+            if 0 <= coming < n:
+                _write(g, shared, first_gradients + parity, places)
+            if slot + _AHEAD < n:
+                prefetch(x, ahead + slot * row)
+                prefetch(grad_y, ahead + slot * row)
+        parity ^= size
         cuda.syncthreads()
     copies = row >> tile.width if row > width else np.int64(1)
     part = np.int64(cuda.blockIdx.y) * copies
     _leave(sums, partial, units, u, own, step, width, tile.width, part, batch.n_weights)
-    if u == 0 and finishes:
-        _add_row(bias, 0, grad_bias, own, step, width, tile.width, part, np.int64(1), np.int64(0))
+    if is_last and finishes:
+        _add_row(spare, 0, grad_bias, own, step, width, tile.width, part, np.int64(1), np.int64(0))
+
+
+@device
+def _next(at, size, start, end):
+    """The next of some rows of shared memory that follow each other in a ring."""
+    at += size
+    return start if at == end else at
 
 
 @device
 def _add_row(sums, start, partial, own, step, width, log_width, part, n_rows, row):
     for e in range(8):
         p = own + e * step
-        i = ((part + (p >> log_width)) * n_rows + row) * width + (p & (width - 1))
+        i = np.uint64(((part + (p >> log_width)) * n_rows + row) * width + (p & (width - 1)))
         partial[i] += sums[start + e]
 
 
@@ -435,12 +462,13 @@ def _leave(sums, partial, units, u, own, step, width, log_width, part, n_rows):
         _add_row(sums, 24, partial, own, step, width, log_width, part, n_rows, units[rows + 2] + 3)
 
 
-# 48 weights, 8 numbers, 8 to come and their 8 places are 72; backward, 48 sums more.
+# 48 weights, 8 numbers, and 8 of their places, results and shifts each; backward 48 sums more, and there some addresses
+# are kept in memory: 8 words for compute capability 9.0, 26 for 12.0.
 forward_pass = kernel(threads=THREADS, registers=128)(_forward_pass)
-backward_pass = kernel(threads=BACKWARD_THREADS, registers=168, spilled=16)(_backward_pass)
+backward_pass = kernel(threads=BACKWARD_THREADS, registers=168, spilled=112)(_backward_pass)
 # 96 numbers of two registers are 192 of the 255 that a thread may have.
 double_forward_pass = kernel(threads=DOUBLE_THREADS, registers=255)(_forward_pass)
-double_backward_pass = kernel(threads=DOUBLE_THREADS, registers=255, spilled=448)(_backward_pass)
+double_backward_pass = kernel(threads=DOUBLE_THREADS, registers=255, spilled=560)(_backward_pass)
 
 
 @kernel(registers=48)

@@ -99,7 +99,7 @@ def _softmax_of_row(shared, scores, start, stop, lanes):
     return top, lanes_sum(shared, lanes, total)
 
 
-@kernel(threads=_THREADS, registers=56)
+@kernel(threads=_THREADS, registers=56, spilled=8)
 def _softmax(scores, targets, weights, total, shape, losses, gradient):
     shared = cuda.shared.array(_THREADS, losses.dtype)
     row, lane, i, stop = _place(shape)
@@ -116,7 +116,7 @@ def _softmax(scores, targets, weights, total, shape, losses, gradient):
         losses[row] = (math.log(powers) - wanted) * weight
 
 
-@kernel(threads=_THREADS, registers=48)
+@kernel(threads=_THREADS, registers=56)
 def _softmax_predictions(scores, like, shape, out):
     shared = cuda.shared.array(_THREADS, like.dtype)
     _, _, i, stop = _place(shape)

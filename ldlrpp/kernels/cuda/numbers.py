@@ -78,13 +78,15 @@ if not SIMULATED:
     def _(array, i):
         return lambda array, i: _prefetch(array, np.int64(i))
 
+    # of an index that has a sign Numba asks whether it counts from the end
+
     @extending.overload(load)
     def _(array, i):
         if array.dtype == types.uint16:
-            return lambda array, i: libdevice.int_as_float(np.int32(np.uint32(array[i]) << np.uint32(16)))
+            return lambda array, i: libdevice.int_as_float(np.int32(np.uint32(array[np.uint64(i)]) << np.uint32(16)))
         if array.dtype == types.float64:
-            return lambda array, i: array[i]
-        return lambda array, i: np.float32(array[i])
+            return lambda array, i: array[np.uint64(i)]
+        return lambda array, i: np.float32(array[np.uint64(i)])
 
     device_bits = extending.register_jitable(_bits)
 
@@ -93,11 +95,11 @@ if not SIMULATED:
         if array.dtype != types.uint16:
 
             def plain(array, i, value):
-                array[i] = value
+                array[np.uint64(i)] = value
 
             return plain
 
         def rounded(array, i, value):
-            array[i] = device_bits(np.uint32(libdevice.float_as_int(np.float32(value))))
+            array[np.uint64(i)] = device_bits(np.uint32(libdevice.float_as_int(np.float32(value))))
 
         return rounded
