@@ -7,6 +7,8 @@ BIN := .venv/bin
 # what a change of one room needs
 kernels := ldlrpp/kernels tests/test_ldl.py tests/test_ldl_weights.py tests/test_rpp.py tests/test_bijection.py \
     tests/test_dense.py tests/test_elementwise.py tests/test_losses.py tests/test_threading_layer.py
+cuda := ldlrpp/kernels/cuda tests/test_backend.py tests/test_cuda_ldl.py tests/test_cuda_rpp.py tests/test_cuda_dense.py \
+    tests/test_elementwise.py tests/test_losses.py
 network := ldlrpp/network tests/test_network.py tests/test_memory.py tests/test_network_backends.py tests/test_cuda_network.py
 estimators := ldlrpp/estimators tests/test_estimators.py tests/test_training_options.py tests/test_mixed.py \
     tests/test_transformers.py tests/test_typing.py tests/test_saving.py tests/test_undo.py
@@ -21,7 +23,7 @@ test: .venv/.installed-test
 	$(BIN)/python -m pytest $(ARGS)
 
 quick: .venv/.installed-test
-	$(if $($(ROOM)),,$(error make quick ROOM=... takes kernels, network, estimators or examples))
+	$(if $($(ROOM)),,$(error make quick ROOM=... takes kernels, cuda, network, estimators or examples))
 	$(BIN)/python -m pytest -m "not slow" $($(ROOM)) $(ARGS)
 
 lint: .venv/.installed-test

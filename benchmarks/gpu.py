@@ -285,35 +285,52 @@ def time_widest(log_width):
 
 # Of an H200, picoseconds: a byte from its memory, from L2 and from shared memory, and an instruction of a thread. The
 # first is of copies measured elsewhere, the second a published measurement, the others are data sheets.
-_PICOSECONDS = {"memory": 1 / 4.3, "L2": 1 / 5.5, "shared memory": 1 / 29.6, "arithmetic": 1 / 29.6}
+_PICOSECONDS = {"memory": 1 / 4.3, "L2": 1 / 5.5, "shared memory": 1 / 29.6, "instructions": 1 / 29.6}
+# Instructions for eight numbers beside those of stages, counted in the machine code of compute capability 9.0: of the
+# first unit, of others, and backward of one that is alone, the first, one between and the last.
+_FORWARD = 138, 69
+_BACKWARD = {"alone": 318, "first": 331, "between": 222, "last": 171}
 
 
-def estimate(width, radix, backward):
-    """Picoseconds a number takes at least in each part of a GPU, float32, from the passes that a layer takes."""
-    passes = cuda.ldl._passes(width, radix, 4, backward)
-    costs = dict.fromkeys(_PICOSECONDS, 0)
+def n_instructions(a_pass, backward):
+    """Instructions of a pass for a number, radix 2."""
+    kinds = a_pass.units[cuda.ldl.passes.KIND :: cuda.ldl.passes.COLUMNS]
+    total = 0
+    for u, kind in enumerate(kinds):
+        n_stages = kind.bit_count()
+        if backward:
+            place = "alone" if len(kinds) == 1 else "first" if u == 0 else "last" if u == len(kinds) - 1 else "between"
+            total += _BACKWARD[place] + 32 * n_stages + 16 * max(0, n_stages - 1)
+            total += 16 * n_stages * (place in ("first", "between"))
+        else:
+            total += _FORWARD[min(u, 1)] + 16 * n_stages
+    return total / 8
+
+
+def estimate(width, backward):
+    """Picoseconds that a number takes at least in each part of a GPU, float32, radix 2."""
+    passes = cuda.ldl._passes(width, 2, 4, backward)
+    costs = dict.fromkeys(_PICOSECONDS, 0.0) | {"memory": 12 if backward else 8}
     for a_pass in passes:
         n_units = len(a_pass.units) // cuda.ldl.passes.COLUMNS
-        # a multiply-add for every row of weights, and forward's rows before and behind each unit
-        forward_again = not backward or a_pass is not passes[-1]
-        costs["arithmetic"] += 2 * (a_pass.stop - a_pass.first) * backward * 1.8
-        costs["shared memory"] += backward * (20 * n_units - 4)
-        costs["L2"] += backward * 12
-        if forward_again:
-            costs["arithmetic"] += a_pass.stop - a_pass.first
+        if backward:
+            costs["instructions"] += n_instructions(a_pass, True)
+            costs["shared memory"] += 20 * n_units - 4
+            costs["L2"] += 12
+        if not backward or a_pass is not passes[-1]:
+            costs["instructions"] += n_instructions(a_pass, False)
             costs["shared memory"] += 8 * n_units
             costs["L2"] += 8
-    costs["memory"] = 12 if backward else 8
     return {name: _PICOSECONDS[name] * cost for name, cost in costs.items()}
 
 
 def estimates():
     """Times of a roofline over those of copies: what nothing runs below, and no measurement."""
-    print("| N | passes | forward | limit | passes back | forward and backward / five arrays | limit of backward |")
+    print("| N | passes | forward / copy | limit | passes back | forward and backward / five arrays | limit back |")
     print("|---|---|---|---|---|---|---|")
     copy = 8 * _PICOSECONDS["memory"]
     for width in WIDTHS:
-        forward, back = estimate(width, 2, False), estimate(width, 2, True)
+        forward, back = estimate(width, False), estimate(width, True)
         numbers = [len(cuda.ldl._passes(width, 2, 4, backward)) for backward in (False, True)]
         limits = [max(costs, key=costs.get) for costs in (forward, back)]
         times = max(forward.values()), max(back.values())

@@ -16,7 +16,7 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 def float_array(name, value, dtype=None, kernels=cpu):
     """Return ``value`` as an array of a backend's, without a copy, of a float dtype that it has (or of ``dtype``)."""
     array = kernels.memory.asarray(name, value)
-    if array.dtype.name not in kernels.memory.DTYPES or not array.dtype.isnative:
+    if not kernels.memory.takes(array.dtype):
         wanted = " or ".join([", ".join(kernels.memory.DTYPES[:-1]), kernels.memory.DTYPES[-1]])
         raise TypeError(f"{name} must have dtype {wanted}, got {array.dtype}")
     if dtype is not None and array.dtype != dtype:
@@ -115,6 +115,8 @@ def output(out, shape, dtype, inputs, kernels=cpu):
 
 def written(y, out, given, kernels=cpu):
     """What a public function returns: ``out``, which gets what is in ``y``, or ``y`` in the library of ``given``."""
+    if y is out:
+        return out
     if out is None:
         return kernels.memory.like(y, given)
     array = kernels.memory.asarray("out", out)

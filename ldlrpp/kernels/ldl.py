@@ -147,7 +147,7 @@ def ldl_backward(
     x = _batch("x", x, kernels)
     grad_y = _batch("grad_y", grad_y, kernels, x)
     weights, scale = _parameters(weights, scale, x.dtype, x.shape[1], kernels)
-    empty = kernels.memory.empty
+    empty = kernels.memory.xp.empty
     grad_x, grad_weights = empty(x.shape, x.dtype), empty(weights.shape, x.dtype)
     grad_scale, grad_bias = empty(scale.shape, x.dtype), empty(scale.shape, x.dtype)
     with kernels.threads.one_kernel():

@@ -266,7 +266,7 @@ def rpp_backward(
     width = _width("the width grad_y.shape[1]", grad_y.shape[1], n_permutations, len(hidden_t))
     grad_y = kernels.memory.contiguous(grad_y)
     stored = _stored(permutation, hidden_t, n_permutations, share_columns, signs, kernels)
-    empty = kernels.memory.empty
+    empty = kernels.memory.xp.empty
     grad_x, grad_hidden_t, grad_bias = (empty(shape, x.dtype) for shape in (x.shape, hidden_t.shape, (width,)))
     with kernels.threads.kernel_threads(), kernels.threads.single_threaded_blas():
         kernels.rpp.backward(

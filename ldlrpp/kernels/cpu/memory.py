@@ -9,15 +9,17 @@ import math
 import numpy as np
 
 ALIGNMENT = 64
-#: Names of the dtypes that kernels take.
-DTYPES = ("float32", "float64")
-Array = np.ndarray
+#: The library of arrays, their class, and the names of the dtypes that kernels take.
+xp, Array, DTYPES = np, np.ndarray, ("float32", "float64")
+_DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def empty(shape, dtype):
     """Like `numpy.empty`."""
     dtype = np.dtype(dtype)
     n_bytes = (math.prod(shape) if isinstance(shape, tuple) else shape) * dtype.itemsize
+    if not n_bytes:
+        return np.empty(shape, dtype)
     memory = np.empty(n_bytes + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + n_bytes].view(dtype).reshape(shape)
@@ -38,6 +40,11 @@ def put(array):
 def get(array):
     """A NumPy array of what kernels have written: the array itself."""
     return array
+
+
+def takes(dtype):
+    """Whether kernels take a dtype."""
+    return dtype in _DTYPES
 
 
 def asarray(name, value):

@@ -329,7 +329,7 @@ def _forward_pass(x, weights, scale, bias, units, tile, batch, finishes, relu, o
             at += row
             if slot + 1 < n:
                 _take(x, at, step, total, z)
-            if slot + _AHEAD < n:
+            if slot + _AHEAD < n and ahead < total:
                 prefetch(x, ahead)
             ahead += row
         mine ^= size
@@ -417,7 +417,7 @@ def _backward_pass(grad_y, x, weights, scale, units, tile, batch, finishes, part
         if u == 0:
             if 0 <= coming < n:
                 _write(g, shared, first_gradients + parity, places)
-            if slot + _AHEAD < n:
+            if slot + _AHEAD < n and ahead + slot * row < total:
                 prefetch(x, ahead + slot * row)
                 prefetch(grad_y, ahead + slot * row)
         parity ^= size

@@ -116,7 +116,7 @@ def _softmax(scores, targets, weights, total, shape, losses, gradient):
         losses[row] = (math.log(powers) - wanted) * weight
 
 
-@kernel(threads=_THREADS, registers=56)
+@kernel(threads=_THREADS, registers=56, spilled=48)
 def _softmax_predictions(scores, like, shape, out):
     shared = cuda.shared.array(_THREADS, like.dtype)
     _, _, i, stop = _place(shape)

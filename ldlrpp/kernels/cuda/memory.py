@@ -21,6 +21,7 @@ Array = xp.ndarray
 #: Bytes on a boundary of which arrays begin; CuPy's begin on one of 512.
 ALIGNMENT = 128
 DTYPES = ("float32", "float64", "float16", "bfloat16")
+_DTYPES = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16)
 
 
 def empty(shape, dtype):
@@ -53,6 +54,11 @@ def put(array):
 def get(array):
     """A NumPy array of what is in an array on the GPU, columns staying columns."""
     return np.asarray(array) if SIMULATED else array.get(order="A")
+
+
+def takes(dtype):
+    """Whether kernels take a dtype."""
+    return dtype in _DTYPES or is_bfloat16(dtype)
 
 
 def asarray(name, value):
