@@ -33,7 +33,8 @@ def ldl_forward(
     Parameters
     ----------
     x : ndarray of shape (batch, N)
-        Input, float32 or float64, of any memory layout; N is a power of two.
+        Input, float32 or float64, of any memory layout; N is a power of two. It and the others may be on a GPU, see
+        `ldlrpp.kernels`.
     weights : ndarray of shape (n_stages, radix, N) or (n_rows, N)
         Weights of the stages, (log2 N, 2, N) in radix 2, see below; of the dtype of ``x``, like all that follow.
     scale : ndarray of shape (N,)

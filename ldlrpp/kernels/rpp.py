@@ -92,7 +92,8 @@ def rpp_forward(
     Parameters
     ----------
     x : ndarray of shape (batch, m)
-        Input, float32 or float64, of any memory layout.
+        Input, float32 or float64, of any memory layout. It and the others may be on a GPU, see `ldlrpp.kernels`; they
+        have the permutations of the CPU there, and cuBLAS's products.
     hidden : ndarray of shape (m, n)
         Hidden matrix, of the dtype of ``x``. Fortran order saves a copy.
     n_permutations : int

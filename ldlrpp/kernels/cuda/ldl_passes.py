@@ -8,7 +8,7 @@ another row, so that loads, arithmetic and stores of different rows happen toget
 
 Backward, a row goes through the units and back: a unit computes its stages again, takes the gradient back through them
 and adds up the gradients of its weights in registers, over all rows of the block. There are no atomics, and which rows
-a block has follows from the shapes: the same bits on every GPU, and in every run.
+a block has follows from the shapes: what is added to what, and in which order, does not depend on the GPU.
 
 Between units, position t of a tile is at `_place` (t) of shared memory, where for every ``low`` that occurs (0, 2, 3, 4
 and 5 and more) the 32 threads of a warp meet 32 banks.
