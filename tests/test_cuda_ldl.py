@@ -1,11 +1,12 @@
 """The CUDA kernels of LDL, in Numba's simulator, against the reference: passes of few threads, as it takes long."""
 
 import ml_dtypes
+import numba
 import numpy as np
 import pytest
 from test_ldl import check_backward, check_forward, layer
 
-from ldlrpp.kernels.cuda import ldl, ldl_passes, memory
+from ldlrpp.kernels.cuda import ldl, ldl_passes, memory, numbers
 from ldlrpp.kernels.ldl_weights import stages
 
 HALVES = [np.float16, ml_dtypes.bfloat16]
@@ -178,15 +179,29 @@ def test_warps_meet_no_two_places_in_a_bank():
                     assert (banks == np.arange(32)).all(), (radix, log, low, kind)
 
 
-def test_bfloat16_is_rounded_to_the_nearest_ties_to_even():
-    from ldlrpp.kernels.cuda.numbers import load, store
+def test_arithmetic_of_places_means_the_same_compiled():
+    # Python's integers have no types; on a GPU an unsigned and a signed one of 64 bits would make a float
+    first, place, at = (numba.njit(f.fn) for f in (ldl_passes._first, ldl_passes._place, ldl_passes._at))
+    for width in (2**9, 2**16, 2**27):
+        for p in ldl._passes(width, 2, 4, False):
+            for low in np.reshape(p.units, (-1, ldl_passes.COLUMNS))[:, ldl_passes.LOW]:
+                i = np.uint32(p.tile.size * 7 % (1 << (p.tile.size - 3)))
+                t = ldl_passes._first.fn(i, np.uint32(low))
+                assert first(i, np.uint32(low)) == t
+                assert place(t) == ldl_passes._place.fn(t)
+                block = np.int64((1 << (p.tile.row - p.tile.size)) - 1)
+                assert at(t, block, p.tile) == ldl_passes._at.fn(t, block, p.tile)
+    bits, compiled = np.random.default_rng(0).integers(0, 2**32, 500, dtype=np.uint32), numba.njit(numbers._bits)
+    assert [compiled(b) for b in bits] == [numbers._bits(b) for b in bits]
 
+
+def test_bfloat16_is_rounded_to_the_nearest_ties_to_even():
     rng = np.random.default_rng(0)
     values = np.concatenate([rng.standard_normal(1000), [0, -0.0, np.inf, -np.inf, np.nan, 1e-45, 3.4e38, 1 + 2**-8]])
     values = np.concatenate([values.astype(np.float32), np.arange(2**14, 2**15, 7, dtype=np.uint32).view(np.float32)])
     values[-1] = np.uint32(0x3F818000).view(np.float32)  # half way between two, the upper of which is even
     out = np.empty(len(values), ml_dtypes.bfloat16)
     for i, value in enumerate(values):
-        store(memory.bits(out), i, value)
+        numbers.store(memory.bits(out), i, value)
     np.testing.assert_array_equal(out.astype(np.float32), values.astype(ml_dtypes.bfloat16).astype(np.float32))
-    assert all(load(memory.bits(out), i) == np.float32(out[i]) for i in range(1000))
+    assert all(numbers.load(memory.bits(out), i) == np.float32(out[i]) for i in range(1000))
