@@ -51,19 +51,14 @@ def host(function, repeats=200):
     """Seconds that a call keeps the host."""
     for _ in range(3):
         function()
-    synchronize()
+    cuda.memory.synchronize()
     times = []
     for _ in range(3 if SIMULATED else repeats):
         start = time.perf_counter()
         function()
         times.append(time.perf_counter() - start)
-    synchronize()
+    cuda.memory.synchronize()
     return statistics.median(times)
-
-
-def synchronize():
-    if not SIMULATED:
-        xp.cuda.get_current_stream().synchronize()
 
 
 def draw(*shape, dtype=np.float32):
@@ -255,7 +250,10 @@ def time_widest(log_width):
     """Seconds of a row of the widest layer: forward, backward, a step of gradient descent on all its weights."""
     width = 2**log_width
     shape = weights_shape(width, 2)
-    needed = 4 * (4 * int(np.prod(shape)) + 10 * width)
+    needed = 4 * (4 * int(np.prod(shape)) + 15 * width)
+    if not SIMULATED:
+        xp.fft.config.get_plan_cache().clear()
+        xp.get_default_memory_pool().free_all_blocks()
     if not SIMULATED and xp.cuda.runtime.memGetInfo()[0] < needed:
         print(f"  N = 2^{log_width} wants {needed / 1e9:.0f} GB of memory")
         return None

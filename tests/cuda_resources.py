@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -130,32 +131,31 @@ def resources(kernel, signature, capability):
     return {name: int(found[1]) if (found := re.search(p, said)) else 0 for name, p in patterns.items()}
 
 
+def of_module(name, dtype_name):
+    """What every kernel takes that a module's functions launch for a dtype; the kernels' names beside it."""
+    (module,) = (module for module in USES if module.__name__.endswith(f".{name}"))
+    (dtype,) = (dtype for dtype in DTYPES if numpy.dtype(dtype).name == dtype_name)
+    memory.device, module.n_multiprocessors = (lambda array: 0), (lambda: 1)
+    found = []
+    for kernel, signature in launches(module, dtype):
+        for capability in CAPABILITIES if dtype == numpy.float32 else ((9, 0),):
+            takes = {"module": name, "kernel": kernel.py_func.__name__, "dtype": dtype_name, "capability": capability}
+            found.append(takes | {"budget": kernel.budget} | resources(kernel, signature, capability))
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("modules", nargs="*", help="such as ldl; all by default")
-    wanted = parser.parse_args().modules
-    memory.device = lambda array: 0
-    seen = set()
-    for module in USES:
-        name = module.__name__.rpartition(".")[2]
-        if wanted and name not in wanted:
-            continue
-        module.n_multiprocessors = lambda: 1
-        for dtype in DTYPES:
-            for kernel, signature in launches(module, dtype):
-                if (kernel, signature) in seen:
-                    continue
-                seen.add((kernel, signature))
-                for capability in CAPABILITIES:
-                    found = {"module": name, "kernel": kernel.py_func.__name__, "dtype": numpy.dtype(dtype).name}
-                    found |= {
-                        "capability": capability,
-                        "budget": kernel.budget,
-                        **resources(kernel, signature, capability),
-                    }
-                    print(json.dumps(found), flush=True)
-    unused = [kernel.py_func.__name__ for kernel in compiling.KERNELS if kernel not in {kernel for kernel, _ in seen}]
-    print(json.dumps({"unused": unused}))
+    wanted = parser.parse_args().modules or [module.__name__.rpartition(".")[2] for module in USES]
+    tasks = [(name, numpy.dtype(dtype).name) for name in wanted for dtype in DTYPES]
+    used = set()
+    with ProcessPoolExecutor() as pool:
+        for found in pool.map(of_module, *zip(*tasks, strict=True)):
+            for kernel in found:
+                used.add(kernel["kernel"])
+                print(json.dumps(kernel), flush=True)
+    print(json.dumps({"unused": sorted({kernel.py_func.__name__ for kernel in compiling.KERNELS} - used)}))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def check(radix, width, batch, dtype=np.float32):
 
 @pytest.mark.parametrize(
     ("radix", "width", "batch"),
-    [(2, 1, 3), (2, 2, 17), (2, 8, 15), (2, 64, 5), (4, 4, 17), (4, 8, 1), (4, 64, 5), (2, 128, 1)],
+    [(2, 1, 3), (2, 2, 17), (2, 8, 1), (4, 4, 17), (4, 64, 5), (2, 128, 1)],
 )
 def test_tiles_as_they_are(radix, width, batch):
     check(radix, width, batch)
@@ -118,9 +118,9 @@ def test_parts_of_the_batch(radix, width, batch, small, monkeypatch):
 
 @pytest.mark.parametrize("radix", [2, 4])
 def test_bits_do_not_depend_on_the_number_of_multiprocessors(radix, small, monkeypatch):
-    x, grad_y, weights, scale, bias = layer(64, 9, np.float32, radix=radix)
+    x, grad_y, weights, scale, bias = layer(32, 9, np.float32, radix=radix)
     results = []
-    for n in (1, 3, 8):
+    for n in (1, 3):
         monkeypatch.setattr(ldl, "n_multiprocessors", lambda n=n: n)
         results.append([forward(x, weights, scale, bias), *backward(grad_y, x, weights, scale)])
     for other in results[1:]:

@@ -149,10 +149,11 @@ def test_two_streams(cupy):
 
 
 def test_too_little_memory_leaves_the_process_usable(cupy):
+    cupy.get_default_memory_pool().free_all_blocks()
     free, _ = cupy.cuda.runtime.memGetInfo()
     x, _, weights, scale, bias = there(cupy, *layer(1024, 10, np.float32))
     hog = cupy.cuda.alloc((free - 2**28) // 512 * 512)
-    wide = cupy.broadcast_to(x[:1], (2**18, 1024))
+    wide = cupy.broadcast_to(x[:1], (2**20, 1024))
     with pytest.raises(MemoryError):
         kernels.ldl_forward(wide, weights, scale, bias)
     del hog
@@ -161,6 +162,7 @@ def test_too_little_memory_leaves_the_process_usable(cupy):
 
 
 def test_offsets_past_2_to_the_31(cupy):
+    cupy.get_default_memory_pool().free_all_blocks()
     free, _ = cupy.cuda.runtime.memGetInfo()
     batch = 2**31 // 1024 + 5
     if free < 20e9:

@@ -50,11 +50,13 @@ def add_bias(out, bias, relu):
 
 
 @kernel(registers=40)
-def _column_sums(x, batch, width, out):
+def _column_sums(x, batch, width, n_blocks, out):
     sums = cuda.shared.array(_SUMS, out.dtype)
     lane = cuda.threadIdx.x // _COLUMNS
-    c = cuda.blockIdx.x * _COLUMNS + cuda.threadIdx.x % _COLUMNS
-    first = cuda.blockIdx.y * _SUMMED_ROWS
+    # one axis, which has no end as a second one has
+    part = np.int64(cuda.blockIdx.x) // n_blocks
+    c = (cuda.blockIdx.x - part * n_blocks) * _COLUMNS + cuda.threadIdx.x % _COLUMNS
+    first = part * _SUMMED_ROWS
     total = _ZERO
     if c < width:
         for r in range(first + lane, min(first + _SUMMED_ROWS, batch), _LANES):
@@ -64,7 +66,7 @@ def _column_sums(x, batch, width, out):
     if lane == 0 and c < width:
         for other in range(1, _LANES):
             total += sums[other * _COLUMNS + cuda.threadIdx.x]
-        out[np.int64(cuda.blockIdx.y) * np.int64(width) + np.int64(c)] = total
+        out[part * np.int64(width) + np.int64(c)] = total
 
 
 def column_sums(x, out):
@@ -73,7 +75,8 @@ def column_sums(x, out):
     parts = max(1, -(-batch // _SUMMED_ROWS))
     dtype = memory.accumulator(x.dtype)
     sums = out if parts == 1 and out.dtype == dtype else memory.empty((parts, width), dtype)
-    launch(_column_sums, (-(-width // _COLUMNS), parts), _SUMS, x, batch, width, sums)
+    n_blocks = -(-width // _COLUMNS)
+    launch(_column_sums, parts * n_blocks, _SUMS, x, batch, width, n_blocks, sums)
     if parts > 1:
         column_sums(sums, out)
     elif sums is not out:

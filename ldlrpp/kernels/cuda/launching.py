@@ -7,7 +7,7 @@ its interface). Kernels take flat arrays: what they need of shapes are numbers.
 import functools
 
 import numpy as np
-from numba import cuda
+from numba import config, cuda
 
 from ldlrpp.kernels.cuda import memory
 from ldlrpp.kernels.cuda.compiling import SIMULATED
@@ -24,7 +24,8 @@ def launch(kernel, blocks, threads, *arguments, shared=0):
     if SIMULATED:
         kernel[blocks, threads, 0, shared](*[_flat(argument) for argument in arguments])
     else:
-        kernel[blocks, threads, _stream(memory.stream()), shared](*[_wrapped(argument) for argument in arguments])
+        configured = _configured(kernel, blocks, threads, memory.stream(), shared)
+        configured(*[_wrapped(argument) for argument in arguments])
 
 
 def _flat(argument):
@@ -45,12 +46,17 @@ def _view(pointer, size, dtype, device):
     return cuda.from_cuda_array_interface(interface, sync=False)
 
 
-@functools.lru_cache(64)
-def _stream(pointer):
-    return cuda.external_stream(pointer) if pointer else 0
+@functools.lru_cache(4096)
+def _configured(kernel, blocks, threads, stream, shared):
+    """A kernel with its grid and its stream, an address, without Numba's warning of grids of fewer than 128 blocks."""
+    before = config.CUDA_LOW_OCCUPANCY_WARNINGS
+    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+    try:
+        return kernel[blocks, threads, cuda.external_stream(stream) if stream else 0, shared]
+    finally:
+        config.CUDA_LOW_OCCUPANCY_WARNINGS = before
 
 
-@functools.cache
 def n_multiprocessors():
     """Multiprocessors of the GPU: what shares out rows, never what shares out sums."""
     return 4 if SIMULATED else cuda.get_current_device().MULTIPROCESSOR_COUNT

@@ -129,10 +129,12 @@ def _units(radix, n_bits, at_end):
     return tuple(table)
 
 
-@functools.lru_cache(1024)
+@functools.cache
 def _table(units, device):
-    """A table on a GPU."""
-    return memory.put(np.array(units, np.int64))
+    """A table on a GPU, there before any stream may ask for it."""
+    table = memory.put(np.array(units, np.int64))
+    memory.synchronize()
+    return table
 
 
 def _parameters(dtype, *arrays):

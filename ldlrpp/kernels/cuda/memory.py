@@ -4,7 +4,7 @@ Numbers of two bytes are float16 or bfloat16, a dtype of the package ml_dtypes t
 bits of the latter (`bits`).
 """
 
-import importlib
+import sys
 
 import numpy as np
 from numba import cuda
@@ -39,7 +39,7 @@ def check_gpu():
     if SIMULATED:
         return
     try:
-        n_gpus = xp.cuda.runtime.getDeviceCount()
+        n_gpus = n_devices()
     except xp.cuda.runtime.CUDARuntimeError as error:
         raise RuntimeError(f"kernels on a GPU want an NVIDIA driver that works: {error}") from error
     if not n_gpus:
@@ -62,20 +62,24 @@ def takes(dtype):
 
 
 def asarray(name, value):
-    """The argument ``name`` as a CuPy array of the same memory."""
-    if isinstance(value, Array) and not SIMULATED:
-        return value
-    if on_gpu(value):
+    """The argument ``name`` as a CuPy array of the same memory, which is on CuPy's current GPU."""
+    if not on_gpu(value):
+        raise TypeError(f"{name} must be on the GPU like the other arrays, got {type(value).__name__}")
+    if SIMULATED:
+        interface = type("Interface", (), {"__array_interface__": value.__cuda_array_interface__, "owner": value})
+        return np.asarray(interface())
+    if isinstance(value, Array):
+        array = value
+    else:
         # DLPack first: it knows bfloat16
-        return xp.from_dlpack(value) if hasattr(value, "__dlpack__") and not SIMULATED else _from_interface(value)
-    raise TypeError(f"{name} must be on the GPU like the other arrays, got {type(value).__name__}")
-
-
-def _from_interface(value):
-    if not SIMULATED:
-        return xp.asarray(value)
-    interface = type("Interface", (), {"__array_interface__": value.__cuda_array_interface__, "owner": value})
-    return np.asarray(interface())
+        array = xp.from_dlpack(value) if hasattr(value, "__dlpack__") else xp.asarray(value)
+    current = current_device()
+    if array.device.id != current:
+        raise ValueError(
+            f"{name} must be on the current GPU, number {current}, got one on number {array.device.id}: "
+            f"call inside `with cupy.cuda.Device({array.device.id}):`"
+        )
+    return array
 
 
 def contiguous(array):
@@ -89,13 +93,34 @@ def overlap(a, b):
 
 
 def like(array, given):
-    """A CuPy array as one of the library that ``given`` is of, where that takes arrays by DLPack, or Numba's."""
-    library = type(given).__module__.partition(".")[0]
-    if library == "numba":
-        return cuda.as_cuda_array(array)
-    if library == "cupy" or not hasattr(given, "__dlpack__"):
+    """A CuPy array as one of the library that ``given`` is of, if that is Numba or takes arrays by DLPack."""
+    libraries = [kind.__module__.partition(".")[0] for kind in type(given).__mro__]
+    if "cupy" in libraries:
         return array
-    return importlib.import_module(library).from_dlpack(array)
+    if "numba" in libraries:
+        return cuda.as_cuda_array(array)
+    for library in libraries:
+        # arrays of JAX are of a class of its compiled part
+        module = sys.modules.get("jax.dlpack" if library in ("jax", "jaxlib") else library)
+        if hasattr(module, "from_dlpack"):
+            return module.from_dlpack(array)
+    return array
+
+
+def synchronize():
+    """Wait until the kernels that were launched are done: what another library's streams do not wait for."""
+    if not SIMULATED:
+        xp.cuda.get_current_stream().synchronize()
+
+
+def current_device():
+    """The number of CuPy's current GPU."""
+    return 0 if SIMULATED else xp.cuda.runtime.getDevice()
+
+
+def n_devices():
+    """How many GPUs there are."""
+    return 1 if SIMULATED else xp.cuda.runtime.getDeviceCount()
 
 
 def stream():

@@ -1,14 +1,21 @@
 """Who works when, on a GPU: launches wait in a stream, in order, and nothing is to be locked or limited.
 
-Twins of the contexts of `ldlrpp.kernels.cpu.threads`.
+Twins of the contexts of `ldlrpp.kernels.cpu.threads`; in them CuPy's current GPU is Numba's, too.
 """
 
+import functools
 from contextlib import nullcontext
+
+from numba import cuda
+
+from ldlrpp.kernels.cuda import memory
+
+_n_devices = functools.cache(memory.n_devices)
 
 
 def single_threaded_blas():
     """A context in which products may be launched."""
-    return nullcontext()
+    return nullcontext() if _n_devices() == 1 else cuda.gpus[memory.current_device()]
 
 
 def kernel_threads(n_threads=None):
@@ -18,4 +25,4 @@ def kernel_threads(n_threads=None):
 
 def one_kernel():
     """A context in which a kernel may be launched."""
-    return nullcontext()
+    return single_threaded_blas()
