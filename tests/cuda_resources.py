@@ -135,7 +135,7 @@ def of_module(name, dtype_name):
     """What every kernel takes that a module's functions launch for a dtype; the kernels' names beside it."""
     (module,) = (module for module in USES if module.__name__.endswith(f".{name}"))
     (dtype,) = (dtype for dtype in DTYPES if numpy.dtype(dtype).name == dtype_name)
-    memory.device, module.n_multiprocessors = (lambda array: 0), (lambda: 1)
+    memory.device, memory.synchronize, module.n_multiprocessors = (lambda array: 0), (lambda: None), (lambda: 1)
     found = []
     for kernel, signature in launches(module, dtype):
         for capability in CAPABILITIES if dtype == numpy.float32 else ((9, 0),):
