@@ -1,8 +1,9 @@
 """LDL on the GPU: which passes over memory a layer takes, and what a batch is cut into for them.
 
-Up to 2^10 positions, backward 2^9, a row goes through all stages in one pass (`ldl_passes`): every number is read once
-and written once. Wider rows take passes from the first stages to the last, each with as many of them as threads have
-registers for; between passes, a part of the batch stays in L2. Radices above 4 are batched products (`ldl_products`).
+Up to 2^10 positions (float32, radix 2; 2^9 of radix 4 or backward, and less in float64) a row goes through all stages
+in one pass (`ldl_passes`): every number is read once and written once. Wider rows take passes from the first stages to
+the last, each with as many of them as threads have registers for; between passes, a part of the batch stays in L2.
+Radices above 4 are batched products (`ldl_products`).
 
 Arrays are those of `ldlrpp.kernels.cpu.ldl`, also of float16 and bfloat16, which is what is kept between passes then;
 arithmetic is in float32. Beyond inputs and outputs, backward takes the inputs of all passes but the first, for a part
