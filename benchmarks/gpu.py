@@ -286,8 +286,8 @@ def time_widest(log_width):
 _PICOSECONDS = {"memory": 1 / 4.3, "L2": 1 / 5.5, "shared memory": 1 / 29.6, "instructions": 1 / 29.6}
 # Instructions for eight numbers beside those of stages, counted in the machine code of compute capability 9.0: of the
 # first unit, of others, and backward of one that is alone, the first, one between and the last.
-_FORWARD = 138, 69
-_BACKWARD = {"alone": 318, "first": 331, "between": 222, "last": 171}
+_FORWARD = 140, 69
+_BACKWARD = {"alone": 324, "first": 337, "between": 222, "last": 171}
 
 
 def n_instructions(a_pass, backward):

@@ -13,6 +13,7 @@ import pytest
 from ldlrpp import kernels
 from ldlrpp.kernels import backend, cpu
 
+pytest.importorskip("numba_cuda", reason="numba-cuda has no wheel for this machine")
 cuda = backend.cuda()
 MODULES = [name for name in cuda.__all__ if name in cpu.__all__]
 

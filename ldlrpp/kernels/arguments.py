@@ -10,8 +10,6 @@ from ldlrpp.kernels import cpu
 #: The dtype that all arrays of a call have.
 Float = TypeVar("Float", np.float32, np.float64)
 
-_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-
 
 def float_array(name, value, dtype=None, kernels=cpu):
     """Return ``value`` as an array of a backend's, without a copy, of a float dtype that it has (or of ``dtype``)."""
@@ -67,7 +65,7 @@ def float_dtype(name, value):
         dtype = None if value is None else np.dtype(value)
     except TypeError:
         dtype = None
-    if dtype is None or dtype not in _FLOATS:
+    if dtype is None or not cpu.memory.takes(dtype):
         raise TypeError(f"{name} must be float32 or float64, got {value!r}")
     return dtype
 
@@ -99,15 +97,11 @@ def output(out, shape, dtype, inputs, kernels=cpu):
     memory = kernels.memory
     if out is None:
         return memory.empty(shape, dtype)
-    if kernels is cpu and not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
-    array = memory.asarray("out", out)
+    array = memory.asoutput("out", out)
     if array.dtype != dtype:
         raise TypeError(f"out must have dtype {dtype} like the other arrays, got {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"out must have shape {shape}, got {array.shape}")
-    if kernels is cpu and not array.flags.writeable:
-        raise ValueError("out must be writeable, got a read-only array")
     if array.flags.c_contiguous and not any(memory.overlap(array, other) for other in inputs):
         return array
     return memory.empty(shape, dtype)

@@ -57,6 +57,15 @@ def asarray(name, value):
         raise ValueError(f"{name} must be an array: {error}") from None
 
 
+def asoutput(name, value):
+    """The argument ``name``, which is to be written, as an array of this machine."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be a NumPy array, got {type(value).__name__}")
+    if not value.flags.writeable:
+        raise ValueError(f"{name} must be writeable, got a read-only array")
+    return value
+
+
 def contiguous(array):
     """The array, or a copy of it in C order."""
     return np.ascontiguousarray(array)

@@ -203,6 +203,7 @@ def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_b
         rows = slice(first, min(first + part, batch))
         inputs = [x[rows], *(array[: rows.stop - rows.start] for array in between)]
         for a_pass, source, target in zip(found, inputs, inputs[1:], strict=False):
+            # none of these is the last, which alone looks at the scale and the bias
             _forward_pass(a_pass, source, weights, scale, scale, False, target)
         gradient = grad_y[rows]
         for own, source in zip(reversed(sums), reversed(inputs), strict=True):

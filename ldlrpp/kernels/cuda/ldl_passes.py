@@ -274,6 +274,21 @@ def _write(z, shared, start, places):
         shared[start + places[e]] = z[e]
 
 
+@device
+def _settle(units, tile, places):
+    """What a thread is for: its unit's stages, the first of its positions in a row, and how far apart these are.
+
+    Writes where they are in shared memory.
+    """
+    u = cuda.threadIdx.y
+    low, kind = np.uint32(units[COLUMNS * u + LOW]), units[COLUMNS * u + KIND]
+    first = _first(np.uint32(cuda.threadIdx.x), low)
+    for e in range(8):
+        places[e] = _place(first) ^ _place(np.uint32(e) << low)
+    step = np.int64(1) << (np.int64(low) - tile.columns + tile.stride)
+    return kind, _at(first, np.int64(cuda.blockIdx.x), tile), step
+
+
 def _forward_pass(x, weights, scale, bias, units, tile, batch, finishes, relu, out):
     """Some stages of all rows, and after the last of them scale and bias if the pass ``finishes``; out may be x.
 
@@ -286,13 +301,10 @@ def _forward_pass(x, weights, scale, bias, units, tile, batch, finishes, relu, o
     places = cuda.local.array(8, np.uint32)
     u, n_units = cuda.threadIdx.y, cuda.blockDim.y
     is_last = u == n_units - 1
-    low, kind = np.uint32(units[COLUMNS * u + LOW]), units[COLUMNS * u + KIND]
     width, row, size = np.int64(1) << tile.width, np.int64(1) << tile.row, np.uint32(1) << np.uint32(tile.size)
-    base = _first(np.uint32(cuda.threadIdx.x), low)
-    at, step = _at(base, np.int64(cuda.blockIdx.x), tile), np.int64(1) << (np.int64(low) - tile.columns + tile.stride)
+    kind, at, step = _settle(units, tile, places)
     _own(weights, units, u, at, step, width, w)
     for e in range(8):
-        places[e] = _place(base) ^ _place(np.uint32(e) << low)
         shift[e] = 0
     if is_last and finishes:
         _own_scale(scale, kind, at, step, width, w)
@@ -356,13 +368,10 @@ def _backward_pass(grad_y, x, weights, scale, units, tile, batch, finishes, part
     places = cuda.local.array(8, np.uint32)
     u, n_units = cuda.threadIdx.y, cuda.blockDim.y
     is_last = u == n_units - 1
-    low, kind = np.uint32(units[COLUMNS * u + LOW]), units[COLUMNS * u + KIND]
     width, row, size = np.int64(1) << tile.width, np.int64(1) << tile.row, np.uint32(1) << np.uint32(tile.size)
-    base = _first(np.uint32(cuda.threadIdx.x), low)
-    own, step = _at(base, np.int64(cuda.blockIdx.x), tile), np.int64(1) << (np.int64(low) - tile.columns + tile.stride)
+    kind, own, step = _settle(units, tile, places)
     _own(weights, units, u, own, step, width, w)
     for e in range(8):
-        places[e] = _place(base) ^ _place(np.uint32(e) << low)
         spare[e] = 0
     for e in range(48):
         sums[e] = 0

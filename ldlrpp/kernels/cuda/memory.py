@@ -18,8 +18,7 @@ else:
     import cupy as xp
 
 Array = xp.ndarray
-#: Bytes on a boundary of which arrays begin; CuPy's begin on one of 512.
-ALIGNMENT = 128
+#: Names of the dtypes that kernels take.
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 _DTYPES = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16)
 
@@ -80,6 +79,11 @@ def asarray(name, value):
             f"call inside `with cupy.cuda.Device({array.device.id}):`"
         )
     return array
+
+
+def asoutput(name, value):
+    """The argument ``name``, which is to be written, as a CuPy array of the same memory."""
+    return asarray(name, value)
 
 
 def contiguous(array):
