@@ -46,9 +46,13 @@ def use_elementwise(dtype):
     elementwise.square_sum(flat)
     for name in ("tanh", "logistic"):
         getattr(elementwise, name)(x)
-    for name in ("relu_backward", "tanh_backward", "logistic_backward", "drop"):
+    for name in ("relu_backward", "tanh_backward", "logistic_backward"):
         getattr(elementwise, name)(x, x)
-    elementwise.drop_backward(x, x, x)
+    elementwise.drop(x, 5, 0.5)
+    elementwise.drop_backward(x, x, 5, 0.5)
+    elementwise.shorten(flat, 0.5)
+    csr = flat, numpy.zeros(8, numpy.int32), numpy.zeros(3, numpy.int32)
+    elementwise.take_sparse_rows(*csr, rows, 4, True, x)
     elementwise.take_rows(x, rows, True, x)
     elementwise.widen(x, True, x)
     elementwise.fold(x, True, x)
@@ -59,6 +63,8 @@ def use_losses(dtype):
     losses.squared_error(scores, scores, weights, 1.0, scores)
     losses.softmax(scores, scores, weights, 1.0, scores)
     losses.softmax_predictions(scores, scores)
+    number = numpy.zeros((), numpy.float64)
+    losses.accumulate(number, number, number, 0.5, 2)
     losses.logistic_predictions(scores, scores)
 
 

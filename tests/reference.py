@@ -218,6 +218,22 @@ def fold(wide, repeated, n):
     return wide @ widen(np.eye(n), repeated, wide.shape[1]).T
 
 
+def lowbias32(x):
+    """Wellons's mixer of 32 bits."""
+    x = x.astype(np.uint32)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x = (x ^ (x >> np.uint32(shift))) * np.uint32(factor)
+    return x ^ (x >> np.uint32(16))
+
+
+def is_kept(numbers, seed, rate):
+    """Which entries of these numbers dropout keeps."""
+    low, high = np.uint32(seed % 2**32), np.uint32(seed // 2**32)
+    return lowbias32(lowbias32(numbers.astype(np.uint32) + low) + high) >= np.uint32(
+        min(round(rate * 2**32), 2**32 - 1)
+    )
+
+
 def logistic(z):
     return 1 / (1 + np.exp(-z))
 

@@ -57,7 +57,7 @@ def test_modules_are_twins(name):
     ours, theirs = functions(getattr(cpu, name)), functions(getattr(cuda, name))
     only_there = set()
     if name == "memory":
-        only_there = {"check_gpu", "stream", "synchronize", "device", "current_device", "n_devices"}
+        only_there = {"check_gpu", "stream", "synchronize", "device", "current_device", "n_devices", "to_host"}
         only_there |= {"is_bfloat16", "bits", "accumulator"}
     assert set(theirs) - only_there == set(ours)
     for function, signature in ours.items():
@@ -130,6 +130,21 @@ def test_arrays_on_two_machines_are_refused_by_name(library):
         kernels.ldl_forward(*(OnGpu(a) for a in (x, weights, scale, bias)), out=np.empty_like(x))
     with pytest.raises(TypeError, match="weights must be a NumPy array"):
         kernels.ldl_merge(OnGpu(weights))
+
+
+@pytest.mark.parametrize(
+    ("error", "is_full"),
+    [
+        (MemoryError("Out of memory allocating 5 bytes"), True),
+        (RuntimeError("cudaErrorMemoryAllocation: out of memory"), True),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY"), True),
+        (RuntimeError("cudaErrorLaunchFailure: unspecified launch failure"), False),
+    ],
+    ids=str,
+)
+def test_errors_that_say_that_memory_is_full(error, is_full):
+    assert cuda.memory.is_full(error) == is_full
 
 
 ASK = """

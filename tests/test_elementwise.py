@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import reference
+from scipy.sparse import csr_array
 
 from ldlrpp.kernels import cpu, cuda
 from ldlrpp.kernels.cuda import sums
@@ -109,14 +110,27 @@ def test_derivatives_of_activations(elementwise, size, dtype, name):
 
 @each_kind
 def test_what_is_dropped(elementwise, size, dtype):
-    mask = np.where(np.random.default_rng(2).random((1, size)) < 0.3, 0, 1 / 0.7).astype(dtype)
+    seed, rate = np.uint64(2**40 + 3), 0.3
+    kept = reference.is_kept(np.arange(size), int(seed), rate).reshape(1, size)
     y, grad = drawn((1, size), dtype), drawn((1, size), dtype, 1)
     before, grad_before = y.astype(np.float64), grad.astype(np.float64)
-    elementwise.drop(y, mask)
-    assert_near(y, before * mask)
-    elementwise.drop_backward(grad, y, mask)
-    assert_near(grad, grad_before * mask)
-    assert_near(y, before * (mask > 0))
+    elementwise.drop(y, seed, rate)
+    assert_near(y, before * kept / 0.7)
+    elementwise.drop_backward(grad, y, seed, rate)
+    assert_near(grad, grad_before * kept / 0.7)
+    assert_near(y, before * kept)
+
+
+@each_size
+def test_what_is_long_is_shortened(elementwise, size, dtype, monkeypatch):
+    monkeypatch.setattr(cuda.elementwise, "_PARTS", 2)
+    x = drawn(size, dtype)
+    exact = x.astype(np.float64)
+    norm = np.linalg.norm(exact)
+    elementwise.shorten(x, 2 * norm + 1)
+    np.testing.assert_array_equal(x, exact)
+    elementwise.shorten(x, 0.3 * norm)
+    assert_near(x, 0.3 * exact, n_operations=8)
 
 
 @each_kind
@@ -145,6 +159,13 @@ def test_rows_are_taken_widened_and_folded(elementwise, batch, n, width, dtype, 
     out = np.full((batch, width), np.nan, dtype)
     elementwise.take_rows(x, rows, repeated, out)
     np.testing.assert_array_equal(out, reference.widen(x[rows], repeated, width))
+    dense = x * (np.random.default_rng(2).random(x.shape) < 0.4)
+    for csr in (csr_array(dense.astype(np.float64)), csr_array((20, n))):
+        arrays = csr.data.astype(dtype), csr.indices, csr.indptr
+        out[...] = np.nan
+        elementwise.take_sparse_rows(*arrays, rows, n, repeated, out)
+        wanted = csr.toarray().astype(dtype)[rows]
+        np.testing.assert_array_equal(out, reference.widen(wanted, repeated, width))
     out[...] = np.nan
     elementwise.widen(x[:batch], repeated, out)
     np.testing.assert_array_equal(out, reference.widen(x[:batch], repeated, width))

@@ -94,3 +94,11 @@ def test_predictions(losses, batch, n, dtype):
         out = np.full_like(scores, np.nan)
         getattr(losses, f"{name}_predictions")(scores, out)
         np.testing.assert_allclose(out.astype(np.float64), function(exact), rtol=tolerance)
+
+
+@pytest.mark.parametrize("losses", [cpu.losses, cuda.losses])
+def test_losses_of_batches_are_added_up(losses):
+    total = np.zeros(())
+    for value, squares, half_penalty, n in ((1.5, np.nan, 0.0, 200), (0.25, 3.0, 0.125, 7), (0.5, 1.0, 0.5, 1)):
+        total = losses.accumulate(total, np.array(value), np.array(squares), half_penalty, n)
+    assert float(total) == 1.5 * 200 + (0.25 + 0.125 * 3.0) * 7 + 1.0

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.sparse import random_array
 
+from ldlrpp.kernels.cpu.memory import CHUNK_BYTES
 from ldlrpp.network import LDL, RPP, Adam, Data, Dense, Network, SquaredError, epochs, fit_lbfgs
-from ldlrpp.network.network import _CHUNK_BYTES
 
 MIB = 2**20
 
@@ -50,7 +50,7 @@ def test_prediction_takes_a_bounded_chunk_at_a_time_and_gives_all_of_it_back(wid
     with memory_taken() as taken:
         scores = network.scores(X)
     # the chunk, the result and a kernel's tiles; all outputs of all rows would be 200 MiB and more
-    assert taken.peak < _CHUNK_BYTES + scores.nbytes + 8 * MIB
+    assert taken.peak < CHUNK_BYTES + scores.nbytes + 8 * MIB
     assert taken.left < scores.nbytes + MIB
 
 
@@ -70,7 +70,7 @@ def test_lbfgs_takes_a_bounded_chunk_at_a_time():
     with memory_taken() as taken:
         fit_lbfgs(network, SquaredError(), rows, max_iter=1, max_fun=1)
     # beside what L-BFGS keeps of the parameters, ten steps and their gradients in float64
-    assert taken.peak < _CHUNK_BYTES + 40 * 8 * network.flat.size
+    assert taken.peak < CHUNK_BYTES + 40 * 8 * network.flat.size
     assert taken.left < MIB
 
 

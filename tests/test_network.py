@@ -324,20 +324,20 @@ def test_gradients_with_dropout_are_central_differences(activation):
     network = Network([layer_of("rpp-full", 4, 9, rng), Dense(9, 2, rng=rng, dtype=np.float64)], activation)
     network.flat += 0.1
     x, targets = rng.normal(size=(6, 4)), rng.normal(size=(6, 2))
-    masks = [np.where(rng.random((6, 9)) < 0.5, 2.0, 0.0)]
+    drops = [np.uint64(5)], 0.5
     outputs, scratch = network.empty_outputs(6), network.empty_outputs(6)
     workspaces = network.workspaces(fixed=False)
     _, gradients = network.zero_gradients()
     loss = SquaredError()
     with network.threads():
-        _, grad = loss.value_and_gradient(network.forward(x, outputs, workspaces, masks), targets)
-        network.backward(grad, x, outputs, scratch, gradients, workspaces, masks)
+        _, grad = loss.value_and_gradient(network.forward(x, outputs, workspaces, drops), targets)
+        network.backward(grad, x, outputs, scratch, gradients, workspaces, drops)
         for array, part in zip(network.parameters(), [a for g in gradients for a in g.values()], strict=True):
             for index in np.ndindex(array.shape):
                 before, values = array[index], []
                 for sign in (1, -1):
                     array[index] = before + sign * 1e-6
-                    values.append(loss.value_and_gradient(network.forward(x, outputs, workspaces, masks), targets)[0])
+                    values.append(loss.value_and_gradient(network.forward(x, outputs, workspaces, drops), targets)[0])
                 array[index] = before
                 assert (values[0] - values[1]) / 2e-6 == pytest.approx(part[index], rel=1e-5, abs=1e-8)
 

@@ -4,11 +4,11 @@ import ast
 import copy
 import pickle
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
+from remote import KERNELS, MEMORY, Remote
+from scipy.sparse import csr_array, issparse
 
 import ldlrpp.network
 from ldlrpp.kernels import backend, cpu
@@ -32,102 +32,13 @@ from ldlrpp.network import (
 )
 from ldlrpp.network.workspace import Workspace
 
-# --- A backend of a machine that has memory of its own ---------------------------------------------------------------
 
+@pytest.fixture(autouse=True)
+def another_machine(monkeypatch):
+    """It is where there would be a GPU, and predictions take several chunks."""
+    monkeypatch.setattr(backend, "cuda", lambda: KERNELS)
+    monkeypatch.setattr(cpu.memory, "CHUNK_ROWS", 50)
 
-class Remote:
-    """An array that NumPy cannot read, and that knows no more than arrays of all libraries do."""
-
-    __array_ufunc__ = None
-    # what GPUs' arrays have, if they are no more than asked for
-    __cuda_array_interface__ = None
-
-    def __init__(self, array):
-        self.array = array
-
-    def __array__(self, *args, **kwargs):
-        raise TypeError("this array is in the memory of another machine")
-
-    def __array_function__(self, function, types, args, kwargs):
-        raise TypeError(f"{function.__name__} of an array in the memory of another machine")
-
-    def __deepcopy__(self, memo):
-        return self.copy()
-
-    def __reduce__(self):
-        raise TypeError("pickles hold arrays of NumPy")
-
-    def __float__(self):
-        return float(self.array)
-
-    def __len__(self):
-        return len(self.array)
-
-    def __getitem__(self, places):
-        return Remote(self.array[local(places)])
-
-    def __setitem__(self, places, value):
-        self.array[local(places)] = local(value)
-
-    def __imul__(self, other):
-        self.array *= local(other)
-        return self
-
-    def reshape(self, *shape):
-        return Remote(self.array.reshape(*shape))
-
-    def copy(self):
-        return Remote(self.array.copy())
-
-    def sum(self, **options):
-        return Remote(self.array.sum(**options))
-
-    @property
-    def T(self):
-        return Remote(self.array.T)
-
-    def __getattr__(self, name):
-        if name in ("shape", "dtype", "size", "itemsize", "flags"):
-            return getattr(self.array, name)
-        raise AttributeError(name)
-
-
-def local(argument):
-    """An argument as a kernel for the CPU takes it; TypeError for arrays of NumPy."""
-    if isinstance(argument, np.ndarray):
-        raise TypeError("an array of NumPy where one of the backend is wanted")
-    if isinstance(argument, Remote):
-        return argument.array
-    if callable(argument):
-        return lambda *args: local(argument(*args))
-    return argument
-
-
-def remote(result):
-    return Remote(np.asarray(result)) if isinstance(result, np.ndarray | np.generic | float) else result
-
-
-class Module:
-    """A module of kernels of `Remote` arrays."""
-
-    def __init__(self, module):
-        self.module = module
-
-    def __getattr__(self, name):
-        return lambda *args: remote(getattr(self.module, name)(*map(local, args)))
-
-
-MEMORY = SimpleNamespace(
-    empty=lambda shape, dtype: Remote(cpu.memory.empty(shape, dtype)),
-    zeros=lambda shape, dtype: Remote(cpu.memory.zeros(shape, dtype)),
-    put=lambda array: array if isinstance(array, Remote) else Remote(array.copy(order="K")),
-    get=lambda array: local(array).copy(order="K"),
-)
-KERNELS = SimpleNamespace(
-    **{name: Module(getattr(cpu, name)) for name in ("dense", "elementwise", "ldl", "losses", "rpp")},
-    memory=MEMORY,
-    threads=cpu.threads,
-)
 
 # --- Both backends, side by side -------------------------------------------------------------------------------------
 
@@ -189,8 +100,9 @@ def test_training_and_prediction(activation, optimizer, loss, options):
         )  # fmt: skip
         losses = [next(training) for _ in range(2)]
         assert all(isinstance(value, float) for value in losses)
-        scores, hidden = network.scores(rows.X), network.hidden(rows.X)
-        predictions = loss.predict(scores, network.kernels)
+        X = network.kernels.memory.put(rows.X) if not issparse(rows.X) else rows.X
+        scores, hidden = network.scores(X), network.hidden(X)
+        predictions = loss.predict(scores, backend.of(scores))
         results.append((losses, network.flat, scores, hidden, predictions))
     for one, other in zip(*results, strict=True):
         assert_same(one, other)
@@ -217,8 +129,7 @@ def test_data_may_be_where_the_network_is():
     assert_same(local_network.scores(data(Softmax()).X), network.scores(MEMORY.put(data(Softmax()).X)))
 
 
-def test_copies_stay_and_pickles_come_back_on_the_cpu(monkeypatch):
-    monkeypatch.setattr(backend, "cuda", lambda: KERNELS)
+def test_copies_stay_and_pickles_come_back_on_the_cpu():
     original, network = networks("relu")
     X = data(Softmax()).X
     expected = original.scores(X)
@@ -239,8 +150,7 @@ def test_copies_stay_and_pickles_come_back_on_the_cpu(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [Adam, SGD])
-def test_optimizers_and_averages_go_on(kind, monkeypatch):
-    monkeypatch.setattr(backend, "cuda", lambda: KERNELS)
+def test_optimizers_and_averages_go_on(kind):
     original, network = networks("relu")
     rows, rng = data(Softmax()), np.random.default_rng
 

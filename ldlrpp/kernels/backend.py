@@ -34,7 +34,7 @@ def cuda():
         raise RuntimeError("kernels on a GPU want the package numba-cuda: pip install 'ldlrpp[cuda]'")
     try:
         kernels = importlib.import_module("ldlrpp.kernels.cuda")
+        kernels.memory.check_gpu()
     except ImportError as error:
         raise RuntimeError(f"kernels on a GPU want more packages ({error}): pip install 'ldlrpp[cuda]'") from error
-    kernels.memory.check_gpu()
     return kernels

@@ -14,6 +14,10 @@ Every layer has
     Inputs may come this wide, each row again and again if it ``repeats``, else with zeros behind it.
 ``n_scratch``
     How many numbers ``forward`` takes from its workspace for a row.
+``n_kept``
+    How many bytes stay in its workspace from batch to batch.
+``scratch_bytes(batch, kernels)``
+    How many bytes kernels take in ``backward`` and give back, where they are many.
 ``forward(x, out, workspace, relu=False)``
     Writes the output for ``x`` (batch, n_inputs or input_width) into ``out`` (batch, n_outputs); with ``relu``, zeros
     where it is negative.
@@ -47,7 +51,7 @@ _HANDED_ON = 2**23
 
 class _Layer:
     decayed = ()
-    n_scratch = 0
+    n_scratch = n_kept = 0
     repeats = False
 
     @property
@@ -62,6 +66,9 @@ class _Layer:
         """Put what ``change`` makes of each of its arrays in its place."""
         for name, array in self.parameters.items():
             self.parameters[name] = change(array)
+
+    def scratch_bytes(self, batch, kernels):
+        return 0
 
     def to_dense(self, kernels=backend.cpu):
         """Matrix (n_inputs, n_outputs) and bias (n_outputs,) with ``forward(x) = x @ matrix + bias``, to rounding.
@@ -151,6 +158,9 @@ class LDL(_Layer):
     @property
     def n_scratch(self):
         return self.width * ((self.n_inputs < self.width) + (self.n_outputs < self.width))
+
+    def scratch_bytes(self, batch, kernels):
+        return kernels.ldl.scratch_bytes(batch, self.width, self.radix, self.parameters["weights"].itemsize)
 
     def forward(self, x, out, workspace, relu=False):
         kernels, wide_x, wide_out = workspace.kernels, x, out

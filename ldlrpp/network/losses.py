@@ -34,7 +34,7 @@ class _Loss:
         elif total is None:
             total = float(weights.sum(dtype="float64"))
         if total == 0:
-            return 0.0, kernels.memory.zeros(scores.shape, scores.dtype)
+            return tuple(kernels.memory.zeros(*like) for like in (((), "float64"), (scores.shape, scores.dtype)))
         gradient = kernels.memory.empty(scores.shape, scores.dtype)
         value = getattr(kernels.losses, self._kernel)(scores, targets, *self._options, weights, total, gradient)
         return value, gradient

@@ -1,17 +1,15 @@
 """A chain of layers with one activation between them."""
 
 import copy
-from itertools import pairwise
-
-from scipy.sparse import issparse
+import itertools
 
 from ldlrpp.kernels import backend
+from ldlrpp.network import rows as rows_of_data
 from ldlrpp.network.activations import activate, differentiate
 from ldlrpp.network.workspace import Workspace
 
-# Rows of a chunk of more than a batch: enough to fill every thread, and as few as this many bytes hold.
-_CHUNK_ROWS = 1024
-_CHUNK_BYTES = 2**26
+# Of the memory that is free, what training leaves for what is not counted.
+_RESERVE = 0.1
 
 
 class Network:
@@ -33,7 +31,7 @@ class Network:
     """
 
     def __init__(self, layers, activation, kernels=backend.cpu):
-        for before, after in pairwise(layers):
+        for before, after in itertools.pairwise(layers):
             if before.n_outputs != after.n_inputs:
                 raise ValueError(f"a layer of {after.n_inputs} inputs follows one of {before.n_outputs} outputs")
         self._fill(layers, activation, kernels)
@@ -138,42 +136,44 @@ class Network:
         flat = self.kernels.memory.zeros(self.flat.shape, self.dtype)
         return flat, list(self._parts(flat))
 
-    def forward(self, x, outputs, workspaces, masks=None):
+    def forward(self, x, outputs, workspaces, drops=None):
         """Scores (batch, n_outputs) of ``x`` (batch, n_inputs); every layer's output is left in ``outputs``.
 
-        ``masks``, factors of the hidden outputs, are dropout's. With fewer ``outputs`` than layers the last of them is
-        what is returned.
+        ``drops`` are dropout's: a seed for every hidden layer, and the probability. With fewer ``outputs`` than layers
+        the last of them is what is returned.
         """
         for i, (layer, out) in enumerate(zip(self.layers, outputs, strict=False)):
             is_hidden = layer is not self.layers[-1]
             layer.forward(x, out, workspaces[i], relu=is_hidden and self.activation == "relu")
             if is_hidden:
                 activate(self.activation, out, self.kernels)
-            if is_hidden and masks is not None:
-                self.kernels.elementwise.drop(out, masks[i])
+            if is_hidden and drops is not None:
+                seeds, rate = drops
+                self.kernels.elementwise.drop(out, seeds[i], rate)
             x = out
         return x
 
-    def backward(self, grad_scores, x, outputs, grad_outputs, gradients, workspaces, masks=None):
+    def backward(self, grad_scores, x, outputs, grad_outputs, gradients, workspaces, drops=None):
         """Overwrite ``gradients`` with those of all parameters, from the gradient of the scores.
 
-        ``x``, ``outputs``, ``workspaces`` and ``masks`` are those of the `forward` before; ``grad_outputs`` is scratch
+        ``x``, ``outputs``, ``workspaces`` and ``drops`` are those of the `forward` before; ``grad_outputs`` is scratch
         of the shapes of ``outputs``, which are of no more use after it.
         """
         grad = grad_scores
         for i in range(len(self.layers) - 1, 0, -1):
             self.layers[i].backward(grad, outputs[i - 1], gradients[i], grad_outputs[i - 1], workspaces[i])
             grad = grad_outputs[i - 1]
-            # forward: activate(outputs[i − 1]), then times the mask
-            if masks is not None:
-                self.kernels.elementwise.drop_backward(grad, outputs[i - 1], masks[i - 1])
+            # forward: activate(outputs[i − 1]), then drop some of it
+            if drops is not None:
+                seeds, rate = drops
+                self.kernels.elementwise.drop_backward(grad, outputs[i - 1], seeds[i - 1], rate)
             differentiate(self.activation, grad, outputs[i - 1], self.kernels)
         self.layers[0].backward(grad, x, gradients[0], None, workspaces[0])
 
     def scores(self, X):
         """Scores (n_samples, n_outputs) of the rows of ``X`` (n_samples, n_inputs), an array or a sparse CSR array.
 
-        What comes is an array of the network's kernels, what it is of may be an array of theirs or of NumPy.
+        They are where ``X`` is: arrays of NumPy of one, or of a sparse array, of the network's kernels otherwise.
         """
         return self._outputs(X, len(self.layers))
 
@@ -183,33 +183,62 @@ class Network:
 
     def chunk_rows(self, *, backward):
         """Rows that are taken at a time where there may be many: what they need, with ``backward`` too, is bounded."""
+        memory = self.kernels.memory
+        n_bytes = self._n_numbers(backward=backward) * self.dtype.itemsize
+        return max(1, min(memory.CHUNK_ROWS, memory.CHUNK_BYTES // n_bytes))
+
+    def _n_numbers(self, *, backward):
+        """Numbers that a row needs."""
         widths = [layer.n_outputs for layer in self.layers]
         kept = 2 * sum(widths) if backward else 2 * max(widths)
         scratch = sum(layer.n_scratch + backward * layer.input_width for layer in self.layers)
-        numbers = self.layers[0].n_inputs + kept + scratch
-        return max(1, min(_CHUNK_ROWS, _CHUNK_BYTES // (numbers * self.dtype.itemsize)))
+        return self.layers[0].n_inputs + kept + scratch
+
+    def training_bytes(self, batch_size):
+        """What training takes of memory beside data: gradients, an optimiser's state, averages, batches."""
+        numbers = 6 * self.flat.size + batch_size * self._n_numbers(backward=True)
+        kept = sum(layer.n_kept + layer.scratch_bytes(batch_size, self.kernels) for layer in self.layers)
+        return numbers * self.dtype.itemsize + kept
+
+    def data_budget(self, batch_size):
+        """Bytes of memory that training in batches of this size leaves for data; MemoryError if there are none.
+
+        They are nine tenths of what is free beside it.
+        """
+        free, needed = self.kernels.memory.free_bytes(), self.training_bytes(batch_size)
+        left = (1 - _RESERVE) * free - needed
+        if left < 0:
+            raise MemoryError(
+                f"training in batches of {batch_size} rows takes some {needed / 1e9:.2g} GB of memory, and "
+                f"{free / 1e9:.2g} GB are free: a smaller batch_size or narrower layers take less"
+            )
+        return left
 
     def _outputs(self, X, n_layers):
         """What the first layers make of the rows of ``X``."""
         widths = [layer.n_outputs for layer in self.layers[:n_layers]]
+        memory, first = self.kernels.memory, self.layers[0]
         if not widths:
-            return dense_rows(X, self.kernels).copy()
-        memory = self.kernels.memory
-        result = memory.empty((X.shape[0], widths[-1]), self.dtype)
+            return X.toarray() if hasattr(X, "toarray") else X.copy()
+        there = rows_of_data.is_there(X, self.kernels)
         rows = self.chunk_rows(backward=False)
+        feed = rows_of_data.feed(X, self.kernels, first.input_width, first.repeats)
         workspaces = self.workspaces(fixed=True)
+        at_most = min(rows, X.shape[0])
+        result = (memory if there else backend.cpu.memory).empty((X.shape[0], widths[-1]), self.dtype)
         # outputs of layers take turns in two arrays; the last layer writes where the result is wanted
-        turns = [memory.empty(min(rows, X.shape[0]) * max(widths), self.dtype) for _ in range(2)]
-        for start in range(0, X.shape[0], rows):
-            x = dense_rows(X[start : start + rows], self.kernels)
-            outputs = [turns[i % 2][: len(x) * width].reshape(len(x), width) for i, width in enumerate(widths[:-1])]
-            outputs.append(result[start : start + rows])
-            with self.threads():
-                self.forward(x, outputs, workspaces)
-            del x  # before the next chunk of a sparse matrix is made dense
+        turns = [memory.empty(at_most * max(widths), self.dtype) for _ in range(2)]
+        last = None if there else memory.empty((at_most, widths[-1]), self.dtype)
+        parts = [slice(start, min(start + rows, X.shape[0])) for start in range(0, X.shape[0], rows)]
+        for part, following in itertools.pairwise([None, *parts, None]):
+            if part is not None:
+                batch = part.stop - part.start
+                outputs = [turns[i % 2][: batch * width].reshape(batch, width) for i, width in enumerate(widths[:-1])]
+                outputs.append(result[part] if there else last[:batch])
+                with self.threads():
+                    self.forward(feed.take(part), outputs, workspaces)
+            if following is not None:
+                feed.send(following)
+            if part is not None and not there:
+                result[part] = memory.get(outputs[-1])
         return result
-
-
-def dense_rows(x, kernels):
-    """Some rows of data as an array of these kernels."""
-    return kernels.memory.put(x.toarray() if issparse(x) else x)

@@ -1,12 +1,15 @@
 """Training: epochs of minibatches, and L-BFGS on all rows at once."""
 
+import contextlib
+import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.sparse import issparse
 
-from ldlrpp.network.network import dense_rows
+from ldlrpp.kernels import backend
+from ldlrpp.network import rows
 from ldlrpp.network.optimizers import Average
 
 
@@ -31,24 +34,55 @@ class Data:
     def __len__(self):
         return self.X.shape[0]
 
-    def on(self, kernels):
-        """The same where these kernels work; sparse inputs stay where they are until they are made dense."""
-        put = kernels.memory.put
-        weights = None if self.weights is None else put(self.weights)
-        return Data(self.X if issparse(self.X) else put(self.X), put(self.targets), weights)
+    def n_bytes(self, kernels):
+        """The memory that it wants to be where these kernels work, besides what is there."""
+        arrays = (self.X, self.targets, self.weights)
+        return sum(rows.n_bytes(array, kernels) for array in arrays if array is not None)
 
-    def rows(self, rows, kernels, x=None, repeated=False):
-        """Inputs, as an array, targets and weights of some rows: a slice, or an array of these kernels.
+    def on(self, kernels, n_bytes=math.inf):
+        """The same where these kernels work, as far as so many bytes of memory hold it, inputs last."""
+        placed = {}
+        for name in ("weights", "targets", "X"):
+            array = placed[name] = getattr(self, name)
+            needed = 0 if array is None else rows.n_bytes(array, kernels)
+            # what is free may be in pieces
+            with contextlib.suppress(MemoryError):
+                if 0 < needed <= n_bytes:
+                    placed[name], n_bytes = rows.put(array, kernels), n_bytes - needed
+        return Data(**placed)
 
-        Inputs that are copied are written to ``x``, which may be wider: they are repeated, or zeros stand behind them.
-        """
-        if issparse(self.X):
-            x = dense_rows(self.X[rows if isinstance(rows, slice) else kernels.memory.get(rows)], kernels)
-        elif x is None:
-            x = self.X[rows]
-        else:
-            kernels.elementwise.take_rows(self.X, rows, repeated, x)
-        return x, self.targets[rows], None if self.weights is None else self.weights[rows]
+    def part(self, numbers):
+        """The samples of these numbers, an array of NumPy."""
+
+        def taken(array):
+            return None if array is None else array[backend.of(array).memory.put(numbers)]
+
+        return Data(taken(self.X), taken(self.targets), taken(self.weights))
+
+
+class Batches:
+    """Inputs, targets and weights of some rows of `Data` at a time, as arrays of the kernels that a network has.
+
+    What is not where these work is sent there, each batch while kernels work on the one before.
+    """
+
+    def __init__(self, data, network):
+        first, kernels = network.layers[0], network.kernels
+        self._put = kernels.memory.put
+        self._feeds = [rows.feed(data.X, kernels, first.input_width, first.repeats), rows.feed(data.targets, kernels)]
+        if data.weights is not None:
+            self._feeds.append(rows.feed(data.weights, kernels))
+
+    def of(self, parts, order=None):
+        """For every slice in a list inputs, targets and weights, None without: of ``order``, or of all rows."""
+        there = None if order is None else self._put(order)
+        for part, following in itertools.pairwise([None, *parts, None]):
+            if part is not None:
+                x, targets, *weights = [feed.take(part if order is None else there[part]) for feed in self._feeds]
+                yield x, targets, weights[0] if weights else None
+            if following is not None:
+                for feed in self._feeds:
+                    feed.send(following if order is None else order[following])
 
 
 def epochs(
@@ -93,61 +127,49 @@ def epochs(
         Mean over the epoch of the loss, penalty included, each batch before its step.
     """
     n_samples, alpha, kernels = len(data), float(alpha), network.kernels
-    data = data.on(kernels)
+    batch_size = min(batch_size, n_samples)
+    data = data.on(kernels, network.data_budget(batch_size))
     # the sum of a batch's weights is a number that nothing must wait for
-    host_weights = None if data.weights is None else kernels.memory.get(data.weights)
+    host_weights = None if data.weights is None else backend.of(data.weights).memory.get(data.weights)
     average = Average(0.0) if average is None else average
     flat, gradients = network.zero_gradients()
-    workspaces = network.workspaces(fixed=False)
-    batch_size = min(batch_size, n_samples)
-    first = network.layers[0]
-    # sparse rows are made dense in memory of their own
-    wide = 0 if issparse(data.X) else first.input_width
-    inputs = kernels.memory.empty((batch_size, wide), network.dtype)
+    workspaces, batches = network.workspaces(fixed=False), Batches(data, network)
     all_outputs, all_grad_outputs = network.empty_outputs(batch_size), network.empty_outputs(batch_size)
 
-    def step(rows, total, progress):
-        batch = len(rows)
+    def step(x, targets, weights, total, progress, sum_of_losses):
+        """A step with a batch; returns the sum of losses with that of the batch."""
+        batch = len(x)
         # the last batch may be a smaller one
         outputs, grad_outputs = ([array[:batch] for array in arrays] for arrays in (all_outputs, all_grad_outputs))
-        masks = _masks(outputs[:-1], dropout, rng, kernels) if dropout else None
-        penalty, squares = alpha / total if total else 0.0, 0.0
-        with network.threads():
-            x, targets, weights = data.rows(rows, kernels, inputs[:batch], first.repeats)
-            scores = network.forward(x, outputs, workspaces, masks)
-            value, grad_scores = loss.value_and_gradient(scores, targets, weights, total, kernels)
-            network.backward(grad_scores, x, outputs, grad_outputs, gradients, workspaces, masks)
-            if penalty:
-                squares = kernels.elementwise.square_sum(network.flat[: network.n_decayed])
-            if max_norm is not None:
-                norm = float(np.sqrt(flat.dtype.type(float(kernels.elementwise.square_sum(flat)))))
-                if norm > max_norm:
-                    flat[:] *= flat.dtype.type(max_norm / norm)
-            if schedule is not None:
-                optimizer.learning_rate = schedule.rate(progress)
-            optimizer.step(network.flat, flat, network.n_decayed, penalty, average, kernels)
-        # before this nothing waits for the kernels
-        return (float(value) + 0.5 * penalty * float(squares)) * batch
+        drops = (rng.integers(2**64, size=len(outputs) - 1, dtype=np.uint64), dropout) if dropout else None
+        penalty = alpha / total if total else 0.0
+        scores = network.forward(x, outputs, workspaces, drops)
+        value, grad_scores = loss.value_and_gradient(scores, targets, weights, total, kernels)
+        network.backward(grad_scores, x, outputs, grad_outputs, gradients, workspaces, drops)
+        squares = kernels.elementwise.square_sum(network.flat[: network.n_decayed]) if penalty else value
+        sum_of_losses = kernels.losses.accumulate(sum_of_losses, value, squares, 0.5 * penalty, batch)
+        if max_norm is not None:
+            kernels.elementwise.shorten(flat, float(max_norm))
+        if schedule is not None:
+            optimizer.learning_rate = schedule.rate(progress)
+        optimizer.step(network.flat, flat, network.n_decayed, penalty, average, kernels)
+        return sum_of_losses
 
+    parts = [slice(start, min(start + batch_size, n_samples)) for start in range(0, n_samples, batch_size)]
     while True:
         order = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
-        rows = kernels.memory.put(order)
-        starts = range(0, n_samples, batch_size)
-        with average.steps(network.flat, len(starts), kernels):
-            total = 0.0
-            for start in starts:
-                part = slice(start, min(start + batch_size, n_samples))
-                size = part.stop - start if host_weights is None else float(host_weights[order[part]].sum(dtype=float))
-                total += step(rows[part], size, start / n_samples)
+        sum_of_losses = kernels.memory.zeros((), "float64")
+        with average.steps(network.flat, len(parts), kernels):
+            batches_of_epoch = batches.of(parts, order)
+            for part in parts:
+                size = part.stop - part.start
+                total = size if host_weights is None else float(host_weights[order[part]].sum(dtype=float))
+                with network.threads():
+                    sum_of_losses = step(*next(batches_of_epoch), total, part.start / n_samples, sum_of_losses)
         if schedule is not None:
             schedule.end_epoch(n_samples)
-        yield total / n_samples
-
-
-def _masks(outputs, dropout, rng, kernels):
-    keep = 1 - dropout
-    masks = [(rng.random(out.shape, np.float32) < keep) * out.dtype.type(1 / keep) for out in outputs]
-    return [kernels.memory.put(mask) for mask in masks]
+        # nothing else in an epoch waits for the kernels
+        yield float(sum_of_losses) / n_samples
 
 
 def fit_lbfgs(network, loss, data, *, alpha=0.0, max_iter=200, max_fun=15000, tol=1e-4, callback=None):
@@ -169,11 +191,13 @@ def fit_lbfgs(network, loss, data, *, alpha=0.0, max_iter=200, max_fun=15000, to
     result : scipy.optimize.OptimizeResult
         What SciPy's 'L-BFGS-B' returns.
     """
-    kernels, data = network.kernels, data.on(network.kernels)
+    kernels = network.kernels
+    chunk = min(network.chunk_rows(backward=True), len(data))
+    data = data.on(kernels, network.data_budget(chunk))
     flat, gradients = network.zero_gradients()
     size = len(data) if data.weights is None else float(data.weights.sum())
-    chunk = min(network.chunk_rows(backward=True), len(data))
-    workspaces = network.workspaces(fixed=False)
+    parts = [slice(start, min(start + chunk, len(data))) for start in range(0, len(data), chunk)]
+    workspaces, batches = network.workspaces(fixed=False), Batches(data, network)
     all_outputs, all_grad_outputs = network.empty_outputs(chunk), network.empty_outputs(chunk)
 
     def set_parameters(parameters):
@@ -182,12 +206,13 @@ def fit_lbfgs(network, loss, data, *, alpha=0.0, max_iter=200, max_fun=15000, to
     def value_and_gradient(parameters):
         set_parameters(parameters)
         value, gradient = 0.0, np.zeros(len(flat))
-        for start in range(0, len(data), chunk):
-            x, targets, weights = data.rows(slice(start, start + chunk), kernels)
-            outputs, grad_outputs = (
-                [array[: len(x)] for array in arrays] for arrays in (all_outputs, all_grad_outputs)
-            )
+        batches_of_all = batches.of(parts)
+        for _ in parts:
             with network.threads():
+                x, targets, weights = next(batches_of_all)
+                outputs, grad_outputs = (
+                    [array[: len(x)] for array in arrays] for arrays in (all_outputs, all_grad_outputs)
+                )
                 scores = network.forward(x, outputs, workspaces)
                 part, grad_scores = loss.value_and_gradient(scores, targets, weights, size, kernels)
                 network.backward(grad_scores, x, outputs, grad_outputs, gradients, workspaces)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import DTypeLike
+from scipy.sparse import csr_array
 
 from ldlrpp.kernels import backend, rpp_permutation
 from ldlrpp.network.layers import LDL, RPP, Dense
@@ -52,9 +53,11 @@ def warmup(dtypes: DTypeLike | Sequence[DTypeLike] = (np.float32, np.float64)) -
             ]
             hidden.append(RPP(layers[-1][0], 8, n_permutations=2, seed=0, budget=2**20, **common))
             network = Network([*hidden, Dense(8, 1, **common)], "relu")
-            rows = Data(np.zeros((192, 1), dtype), np.zeros((192, 1), dtype))
+            rows = Data(np.ones((192, 1), dtype), np.zeros((192, 1), dtype))
             for optimizer in (Adam(learning_rate=0.0), SGD(learning_rate=0.0)):
-                next(epochs(network, SquaredError(), optimizer, rows, rng=rng))
+                next(epochs(network, SquaredError(), optimizer, rows, dropout=0.5, rng=rng))
+            rows.X = csr_array(rows.X)
+            next(epochs(network, SquaredError(), Adam(learning_rate=0.0), rows, rng=rng))
             network.scores(rows.X)
         for n_inputs in (2, 2**16 + 1):  # permutations of 16 and of 32 bits
             rpp_permutation(n_inputs, 1, 1, 0)

@@ -11,6 +11,7 @@ from numba import prange
 from scipy.special import expit
 
 from ldlrpp.kernels.compiling import helper, njit
+from ldlrpp.kernels.masks import is_kept, key
 
 # Entries of a task: enough to repay it, few enough for the gradients of small networks to be shared out.
 _TASK = 2**14
@@ -127,6 +128,20 @@ def take_rows(x, rows, repeated, out):
                 out[r, start + i] = x[row, i] if repeated or start == 0 else x.dtype.type(0)
 
 
+@njit(parallel=True, cache=True)
+def take_sparse_rows(data, indices, indptr, rows, n, repeated, out):
+    """`take_rows` of a CSR matrix of ``n`` columns, whose three arrays these are; what stands twice is added up."""
+    width = out.shape[1]
+    last = width if repeated else min(n, width)
+    for r in prange(len(rows)):
+        for c in range(width):
+            out[r, c] = 0
+        row = rows[r]
+        for entry in range(indptr[row], indptr[row + 1]):
+            for c in range(indices[entry], last, n):
+                out[r, c] += data[entry]
+
+
 def widen(x, repeated, out):
     """`take_rows` of all rows, in their order."""
     if repeated:
@@ -169,15 +184,38 @@ def logistic_backward(grad, y):
     grad *= y * (1 - y)
 
 
-def drop(y, mask):
-    """``y`` is multiplied by ``mask``, whose entries are zero or more."""
-    y *= mask
+@helper
+def _drop(y, first, low, high, least, factor):
+    for i in range(len(y)):
+        y[i] = y[i] * factor if is_kept(np.uint32(first + i), low, high, least) else y.dtype.type(0)
 
 
-def drop_backward(grad, y, mask):
-    """``grad`` is multiplied by ``mask``, and ``y`` is again what it was before `drop`, but for entries it has lost."""
-    grad *= mask
-    np.divide(y, mask, out=y, where=mask > 0)
+@njit(parallel=True, cache=True)
+def _drop_parts(y, low, high, least, factor):
+    for task in prange((len(y) + _TASK - 1) // _TASK):
+        start = task * _TASK
+        _drop(y[start : start + _TASK], start, low, high, least, factor)
+
+
+def drop(y, seed, rate):
+    """Entries of ``y`` (batch, width) are zeroed with probability ``rate``, the others divided by 1 − ``rate``.
+
+    Which they are follows from the seed, see `ldlrpp.kernels.masks`.
+    """
+    _drop_parts(y.reshape(-1), *key(seed, rate), y.dtype.type(1 / (1 - rate)))
+
+
+def drop_backward(grad, y, seed, rate):
+    """``grad`` becomes what `drop` made of ``y``, which is again what it was before, but for entries it has lost."""
+    drop(grad, seed, rate)
+    y *= y.dtype.type(1 - rate)
+
+
+def shorten(x, most):
+    """``x`` becomes shorter, where its Euclidean norm is more than ``most``: then that is its norm."""
+    norm = float(np.sqrt(x.dtype.type(square_sum(x))))
+    if norm > most:
+        x *= x.dtype.type(most / norm)
 
 
 def square_sum(x):

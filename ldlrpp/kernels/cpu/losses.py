@@ -75,6 +75,17 @@ def logistic(scores, targets, weights, total, gradient):
     return _mean(losses, weights, total, gradient)
 
 
+def accumulate(total, value, squares, half_penalty, n):
+    """``total + (value + half_penalty · squares) · n``, the loss of an epoch so far; ``total`` is of no use after it.
+
+    ``value`` is what a loss has returned, ``squares`` an `elementwise.square_sum`, not read without a penalty.
+    """
+    loss = float(value)
+    if half_penalty:
+        loss += half_penalty * float(squares)
+    return total + loss * n
+
+
 def poisson_predictions(scores, out):
     """``out = exp(scores)``; both (batch, n_outputs), as below."""
     np.exp(scores, out=out)

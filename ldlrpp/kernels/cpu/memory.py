@@ -11,6 +11,8 @@ import numpy as np
 ALIGNMENT = 64
 #: The library of arrays, their class, and the names of the dtypes that kernels take.
 xp, Array, DTYPES = np, np.ndarray, ("float32", "float64")
+#: Rows of a chunk of more than a batch, at most: enough to fill every thread; and its bytes.
+CHUNK_ROWS, CHUNK_BYTES = 1024, 2**26
 _DTYPES = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -32,14 +34,32 @@ def zeros(shape, dtype):
     return array
 
 
+def free_bytes():
+    """Bytes that arrays may take."""
+    return math.inf
+
+
+def errors():
+    """The exceptions of a machine that works no more."""
+    return ()
+
+
+def is_full(error):
+    """Whether one of these exceptions, or another, says that memory is not enough."""
+    return isinstance(error, MemoryError)
+
+
 def put(array):
     """A NumPy array where kernels take it: the array itself."""
     return array
 
 
-def get(array):
-    """A NumPy array of what kernels have written: the array itself."""
-    return array
+def get(array, out=None):
+    """A NumPy array of what kernels have written: the array itself, or ``out``, which gets what is in it."""
+    if out is None:
+        return array
+    out[...] = array
+    return out
 
 
 def takes(dtype):

@@ -15,6 +15,7 @@ from ldlrpp.kernels.cuda.compiling import device, kernel
 from ldlrpp.kernels.cuda.launching import launch
 from ldlrpp.kernels.cuda.numbers import constant, expit, load, store
 from ldlrpp.kernels.cuda.sums import block_sum, sum_of
+from ldlrpp.kernels.masks import is_kept, key
 
 # Threads of a block.
 _THREADS = 256
@@ -138,6 +139,19 @@ def square_sum(x):
     return sum_of(parts, 1)
 
 
+@kernel(threads=_THREADS, registers=32)
+def _shorten(x, squares, most):
+    norm = math.sqrt(squares[0])
+    i = cuda.grid(1)
+    if norm > most and i < x.size:
+        store(x, i, load(x, i) * (most / norm))
+
+
+def shorten(x, most):
+    """``x`` becomes shorter, where its Euclidean norm is more than ``most``: then that is its norm."""
+    launch(_shorten, _blocks(x.size), _THREADS, x, square_sum(x), np.float64(most))
+
+
 # --- Activations, and what is dropped --------------------------------------------------------------------------------
 
 
@@ -204,30 +218,35 @@ def logistic_backward(grad, y):
 
 
 @kernel(threads=_THREADS, registers=32)
-def _drop(y, mask):
+def _drop(y, low, high, least, factor):
     i = cuda.grid(1)
     if i < y.size:
-        store(y, i, load(y, i) * load(mask, i))
+        store(y, i, load(y, i) * factor if is_kept(np.uint32(i), low, high, least) else _ZERO)
 
 
-def drop(y, mask):
-    """``y`` is multiplied by ``mask``, whose entries are zero or more."""
-    launch(_drop, _blocks(y.size), _THREADS, y, mask)
+def drop(y, seed, rate):
+    """Entries of ``y`` (batch, width) are zeroed with probability ``rate``, the others divided by 1 − ``rate``.
+
+    Which they are follows from the seed, see `ldlrpp.kernels.masks`.
+    """
+    factor = memory.accumulator(y.dtype).type(1 / (1 - rate))
+    launch(_drop, _blocks(y.size), _THREADS, y, *key(seed, rate), factor)
 
 
 @kernel(threads=_THREADS, registers=32)
-def _drop_backward(grad, y, mask):
+def _drop_backward(grad, y, low, high, least, factor, divisor):
     i = cuda.grid(1)
     if i < grad.size:
-        factor = load(mask, i)
-        store(grad, i, load(grad, i) * factor)
-        if factor > _ZERO:
-            store(y, i, load(y, i) / factor)
+        store(grad, i, load(grad, i) * factor if is_kept(np.uint32(i), low, high, least) else _ZERO)
+        store(y, i, load(y, i) * divisor)
 
 
-def drop_backward(grad, y, mask):
-    """``grad`` is multiplied by ``mask``, and ``y`` is again what it was before `drop`, but for entries it has lost."""
-    launch(_drop_backward, _blocks(grad.size), _THREADS, grad, y, mask)
+def drop_backward(grad, y, seed, rate):
+    """``grad`` becomes what `drop` made of ``y``, which is again what it was before, but for entries it has lost."""
+    cast = memory.accumulator(y.dtype).type
+    launch(
+        _drop_backward, _blocks(grad.size), _THREADS, grad, y, *key(seed, rate), cast(1 / (1 - rate)), cast(1 - rate)
+    )
 
 
 # --- Rows ------------------------------------------------------------------------------------------------------------
@@ -260,6 +279,31 @@ def take_rows(x, rows, repeated, out):
     """
     n, (batch, width) = x.shape[1], out.shape
     launch(_take_rows, _row_blocks(batch, width), _THREADS, x, rows, n, width, repeated, out)
+
+
+@kernel(threads=_THREADS, registers=40)
+def _take_sparse_rows(data, indices, indptr, rows, n, width, last, out):
+    r = np.int64(cuda.blockIdx.x)
+    start, row = r * width, rows[r]
+    c = np.int64(cuda.threadIdx.x)
+    while c < width:
+        out[start + c] = 0
+        c += cuda.blockDim.x
+    cuda.syncthreads()
+    entry, stop = np.int64(indptr[row]) + cuda.threadIdx.x, np.int64(indptr[row + 1])
+    while entry < stop:
+        c = np.int64(indices[entry])
+        while c < last:
+            out[start + c] = data[entry]
+            c += n
+        entry += cuda.blockDim.x
+
+
+def take_sparse_rows(data, indices, indptr, rows, n, repeated, out):
+    """`take_rows` of a CSR matrix of ``n`` columns, whose three arrays these are; no entry of it stands twice."""
+    batch, width = out.shape
+    last = width if repeated else min(n, width)
+    launch(_take_sparse_rows, batch, _THREADS, data, indices, indptr, rows, n, width, last, out)
 
 
 @kernel(threads=_THREADS, registers=40)

@@ -18,7 +18,7 @@ import numpy as np
 from ldlrpp.kernels.cuda import ldl_passes as passes
 from ldlrpp.kernels.cuda import ldl_products, memory
 from ldlrpp.kernels.cuda.launching import launch, n_multiprocessors
-from ldlrpp.kernels.ldl_weights import radix_of
+from ldlrpp.kernels.ldl_weights import radix_of, weights_shape
 
 # Logarithms: positions of a tile at least, neighbours of a tile that is none of whole rows (64 bytes of float32), and
 # stages that a layer's last pass is left with if that takes no pass more: fewer threads, of which more blocks fit.
@@ -213,15 +213,35 @@ def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_b
         own.gather(weights, scale, *grads)
 
 
+def scratch_bytes(batch, width, radix, itemsize):
+    """Memory that `backward` takes beside its arguments, in bytes, about."""
+    n_rows = weights_shape(width, radix)[0]
+    if width == 1 or radix > 4:
+        return ldl_products.scratch_bytes(batch, width, n_rows, itemsize)
+    found = _passes(width, radix, itemsize, True)
+    between = (len(found) - 1) * min(batch * width, max(_LEAST_ROWS * width, _BACKWARD_PART))
+    sums = 0
+    for a_pass in found:
+        n_parts, _ = _shares(a_pass.tile, batch, width)
+        sums += n_parts * (a_pass.stop - a_pass.first + 1) * width
+    return (between + sums) * itemsize
+
+
+def _shares(tile, batch, width):
+    """How rows are shared out to partial sums, by the shapes alone: the number of these, and the rows of each."""
+    n_rows, n_tiles = -(-batch * width >> tile.row), 1 << (tile.row - tile.size)
+    rows_a_part = max(_SUMMED_ROWS, -(-n_rows * n_tiles // _BLOCKS))
+    return max(1, -(-n_rows // rows_a_part)) << (tile.row - tile.width), rows_a_part
+
+
 class _Sums:
-    """Partial sums of the gradients of a pass's weights: how rows are shared out follows from the shapes alone."""
+    """Partial sums of the gradients of a pass's weights."""
 
     def __init__(self, a_pass, batch, weights, radix):
         self.a_pass, self.n_last = a_pass, min(radix, weights.shape[1])
         tile, self.width = a_pass.tile, weights.shape[1]
-        n_rows, self.n_tiles = -(-batch * self.width >> tile.row), 1 << (tile.row - tile.size)
-        self.rows_a_part = max(_SUMMED_ROWS, -(-n_rows * self.n_tiles // _BLOCKS))
-        self.n_parts = max(1, -(-n_rows // self.rows_a_part)) << (tile.row - tile.width)
+        self.n_tiles = 1 << (tile.row - tile.size)
+        self.n_parts, self.rows_a_part = _shares(tile, batch, self.width)
         self.finishes = a_pass.stop == len(weights)
         self.partial = memory.zeros((self.n_parts, a_pass.stop - a_pass.first, self.width), weights.dtype)
         self.bias = memory.zeros((self.n_parts, self.width if self.finishes else 0), weights.dtype)

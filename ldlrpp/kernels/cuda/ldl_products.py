@@ -5,6 +5,8 @@ its own, r by r: N / r products of (batch, r) by (r, r), by cuBLAS. Between stag
 group; that and the products are two passes over memory each.
 """
 
+import functools
+
 import numpy as np
 
 from ldlrpp.kernels.cuda import memory
@@ -63,6 +65,11 @@ def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_b
         first += radix
 
 
+def scratch_bytes(batch, width, n_stages, itemsize):
+    """Memory that `backward` takes beside its arguments: inputs of all stages twice, and what is made of a row."""
+    return min(batch * width, max(width, _PART)) * (n_stages + 4) * itemsize
+
+
 def _column_sums(x):
     """Sums over the batch, as a product, which takes the same order everywhere that cuBLAS is the same."""
     return memory.xp.ones((1, len(x)), x.dtype).dot(x)[0]
@@ -89,7 +96,8 @@ def _matrices(weights):
         distance //= radix
         # (q, block, own, position of the block)
         stage = rows[first : first + radix].reshape(radix, -1, radix, distance)
-        matrices = stage[_others(radix), :, np.arange(radix)].transpose(2, 3, 0, 1)
+        inputs, outputs = _others(radix, memory.device(weights))
+        matrices = stage[inputs, :, outputs].transpose(2, 3, 0, 1)
         found.append((memory.xp.ascontiguousarray(matrices).reshape(-1, radix, radix), radix, distance))
         first += radix
     return found
@@ -100,10 +108,15 @@ def _weights(matrices, distance):
     radix = matrices.shape[1]
     blocks = matrices.reshape(-1, distance, radix, radix)
     # row q at `own` has the input q XOR own
-    rows = blocks[:, :, _others(radix), np.arange(radix)]
+    inputs, outputs = _others(radix, memory.device(matrices))
+    rows = blocks[:, :, inputs, outputs]
     return rows.transpose(2, 0, 3, 1).reshape(radix, -1)
 
 
-def _others(radix):
-    """(input, own) -> input XOR own, its own inverse."""
-    return np.arange(radix)[:, None] ^ np.arange(radix)
+@functools.cache
+def _others(radix, device):
+    """(input, own) -> input XOR own, its own inverse, and own, on a GPU: there before any stream may ask for them."""
+    own = np.arange(radix)
+    arrays = memory.put(own[:, None] ^ own), memory.put(own)
+    memory.synchronize()
+    return arrays

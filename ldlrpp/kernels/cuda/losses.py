@@ -184,6 +184,23 @@ def logistic(scores, targets, weights, total, gradient):
     return _mean_of_outputs(_LOGISTIC, scores, targets, weights, total, gradient, divisor=1)
 
 
+@kernel(registers=32)
+def _accumulate(total, value, squares, half_penalty, n):
+    loss = value[0]
+    if half_penalty != 0:
+        loss += half_penalty * squares[0]
+    total[0] += loss * n
+
+
+def accumulate(total, value, squares, half_penalty, n):
+    """``total + (value + half_penalty · squares) · n``, the loss of an epoch so far; ``total`` is of no use after it.
+
+    ``value`` is what a loss has returned, ``squares`` an `elementwise.square_sum`, not read without a penalty.
+    """
+    launch(_accumulate, 1, 1, total, value, squares, np.float64(half_penalty), np.float64(n))
+    return total
+
+
 def poisson_predictions(scores, out):
     """``out = exp(scores)``; both (batch, n_outputs), as below."""
     launch(_predictions, -(-scores.size // _THREADS), _THREADS, _POISSON, scores, out)

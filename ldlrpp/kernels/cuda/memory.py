@@ -4,6 +4,9 @@ Numbers of two bytes are float16 or bfloat16, a dtype of the package ml_dtypes t
 bits of the latter (`bits`).
 """
 
+import contextlib
+import functools
+import math
 import sys
 
 import numpy as np
@@ -20,6 +23,10 @@ else:
 Array = xp.ndarray
 #: Names of the dtypes that kernels take.
 DTYPES = ("float32", "float64", "float16", "bfloat16")
+#: Rows of a chunk of more than a batch, at most, and its bytes: what the GPU needs for some 100 µs, the host for 30.
+CHUNK_ROWS, CHUNK_BYTES = 2**14, 2**28
+# Bytes that are put on the GPU at a time.
+_PUT_BYTES = 2**24
 _DTYPES = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.float16)
 
 
@@ -43,16 +50,70 @@ def check_gpu():
         raise RuntimeError(f"kernels on a GPU want an NVIDIA driver that works: {error}") from error
     if not n_gpus:
         raise RuntimeError("kernels on a GPU want an NVIDIA GPU, and the driver sees none")
+    errors()  # imported here, for no import to fail where one of them is caught
+
+
+def free_bytes():
+    """Bytes that arrays may take: what is free on the current GPU, and what CuPy keeps for new arrays, to its limit."""
+    if SIMULATED:
+        return math.inf
+    pool = xp.get_default_memory_pool()
+    free = xp.cuda.runtime.memGetInfo()[0] + pool.free_bytes()
+    return min(free, pool.get_limit() - pool.used_bytes()) if pool.get_limit() else free
+
+
+def errors():
+    """The exceptions of a machine that works no more, or has no memory left, as CuPy and Numba raise them."""
+    return () if SIMULATED else _errors()
+
+
+@functools.cache
+def _errors():
+    # libraries of wheels are found by way of the package
+    from cupy_backends.cuda.libs import cublas
+    from numba.cuda.cudadrv.driver import CudaAPIError
+
+    kinds = [xp.cuda.memory.OutOfMemoryError, xp.cuda.runtime.CUDARuntimeError, xp.cuda.driver.CUDADriverError]
+    kinds += [cublas.CUBLASError, CudaAPIError]
+    with contextlib.suppress(ImportError):
+        # of the launches of numba-cuda 0.30; a private place
+        from cuda.core._utils.cuda_utils import CUDAError
+
+        kinds.append(CUDAError)
+    return tuple(kinds)
+
+
+def is_full(error):
+    """Whether one of these exceptions, or another, says that memory is not enough."""
+    words = "cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED"
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 def put(array):
     """A copy of a NumPy array on the GPU, columns staying columns; an array that is there already is itself."""
-    return xp.asarray(array, order="K")
+    if not isinstance(array, np.ndarray) or array.nbytes <= _PUT_BYTES or SIMULATED:
+        return xp.asarray(array, order="K")
+    if array.flags.f_contiguous and not array.flags.c_contiguous:
+        return put(array.T).T
+    # CuPy would page-lock as much memory as the whole array takes, up to twice that, and keep it
+    there, n_rows = xp.empty(array.shape, array.dtype), max(1, _PUT_BYTES * len(array) // array.nbytes)
+    for first in range(0, len(array), n_rows):
+        there[first : first + n_rows].set(np.ascontiguousarray(array[first : first + n_rows]))
+    return there
 
 
-def get(array):
-    """A NumPy array of what is in an array on the GPU, columns staying columns."""
-    return np.asarray(array) if SIMULATED else array.get(order="A")
+def get(array, out=None):
+    """A NumPy array of what is in an array on the GPU, columns staying columns; ``out``, in C order, if it is given."""
+    if not SIMULATED:
+        return array.get(order="A") if out is None else array.get(out=out)
+    if out is not None:
+        out[...] = array
+    return np.asarray(array) if out is None else out
+
+
+def to_host(value):
+    """A NumPy array of an array of any library on any GPU."""
+    return get(_array_of(value))
 
 
 def takes(dtype):
@@ -64,21 +125,24 @@ def asarray(name, value):
     """The argument ``name`` as a CuPy array of the same memory, which is on CuPy's current GPU."""
     if not on_gpu(value):
         raise TypeError(f"{name} must be on the GPU like the other arrays, got {type(value).__name__}")
+    array, current = _array_of(value), current_device()
+    if device(array) != current:
+        raise ValueError(
+            f"{name} must be on the current GPU, number {current}, got one on number {device(array)}: call inside "
+            f"`with cupy.cuda.Device({device(array)}):`, or with device='cuda:{device(array)}'"
+        )
+    return array
+
+
+def _array_of(value):
+    """A CuPy array of the memory of an array of any library."""
     if SIMULATED:
         interface = type("Interface", (), {"__array_interface__": value.__cuda_array_interface__, "owner": value})
         return np.asarray(interface())
     if isinstance(value, Array):
-        array = value
-    else:
-        # DLPack first: it knows bfloat16
-        array = xp.from_dlpack(value) if hasattr(value, "__dlpack__") else xp.asarray(value)
-    current = current_device()
-    if array.device.id != current:
-        raise ValueError(
-            f"{name} must be on the current GPU, number {current}, got one on number {array.device.id}: "
-            f"call inside `with cupy.cuda.Device({array.device.id}):`"
-        )
-    return array
+        return value
+    # DLPack first: it knows bfloat16
+    return xp.from_dlpack(value) if hasattr(value, "__dlpack__") else xp.asarray(value)
 
 
 def asoutput(name, value):

@@ -9,6 +9,8 @@ from contextlib import nullcontext
 from numba import cuda
 
 from ldlrpp.kernels.cuda import memory
+from ldlrpp.kernels.cuda.compiling import SIMULATED
+from ldlrpp.kernels.cuda.memory import xp
 
 _n_devices = functools.cache(memory.n_devices)
 
@@ -26,3 +28,8 @@ def kernel_threads(n_threads=None):
 def one_kernel():
     """A context in which a kernel may be launched."""
     return single_threaded_blas()
+
+
+def on_device(number=None):
+    """A context in which kernels work on the GPU of that number, CuPy's current one where it is None."""
+    return nullcontext() if number is None or SIMULATED else xp.cuda.Device(number)
