@@ -6,12 +6,12 @@ BIN := .venv/bin
 
 # what a change of one room needs
 kernels := ldlrpp/kernels tests/test_ldl.py tests/test_ldl_weights.py tests/test_rpp.py tests/test_bijection.py \
-    tests/test_dense.py tests/test_elementwise.py tests/test_losses.py tests/test_threading_layer.py
+    tests/test_dense.py tests/test_elementwise.py tests/test_masks.py tests/test_losses.py tests/test_threading_layer.py
 cuda := ldlrpp/kernels/cuda tests/test_backend.py tests/test_cuda_ldl.py tests/test_cuda_rpp.py tests/test_cuda_dense.py \
-    tests/test_elementwise.py tests/test_losses.py
+    tests/test_elementwise.py tests/test_losses.py tests/test_transfer.py
 network := ldlrpp/network tests/test_network.py tests/test_memory.py tests/test_network_backends.py tests/test_cuda_network.py
 estimators := ldlrpp/estimators tests/test_estimators.py tests/test_training_options.py tests/test_mixed.py \
-    tests/test_transformers.py tests/test_typing.py tests/test_saving.py tests/test_undo.py
+    tests/test_transformers.py tests/test_devices.py tests/test_typing.py tests/test_saving.py tests/test_undo.py
 examples := tests/test_examples.py tests/test_readme.py
 
 .PHONY: demo test quick lint bench clean

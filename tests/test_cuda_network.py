@@ -4,7 +4,11 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from test_backend import OnGpu
 
+from ldlrpp import LDLClassifier, MixedClassifier, RPPRegressor
 from ldlrpp.kernels import cpu, cuda
 from ldlrpp.kernels.cuda import elementwise, losses, sums
 from ldlrpp.network import LDL, RPP, SGD, Adam, Average, Data, Dense, Logistic, Network, Softmax, SquaredError, epochs
@@ -61,3 +65,33 @@ def test_a_network_learns_what_it_learns_on_the_cpu(kind, activation, optimizer,
     np.testing.assert_allclose(loaded.scores(X), network.scores(X), rtol=1e-4, atol=1e-5)
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "sparse"),
+    [
+        (LDLClassifier((4,), dropout=0.3, max_grad_norm=0.5, max_iter=5), False),
+        (MixedClassifier([("rpp", 4, {"n_permutations": 2}), ("dense", 3)], early_stopping=True, max_iter=5), True),
+        (RPPRegressor((4,), activation="tanh", n_permutations=2, average=False, max_iter=5), False),
+    ],
+    ids=["ldl", "mixed", "rpp"],
+)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-4), (np.float64, 1e-9)])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_whole_fit(model, sparse, dtype, tolerance):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(7, 3)).astype(dtype), np.arange(7) % 2
+    y = y.astype(dtype) if isinstance(model, RPPRegressor) else y
+    X = csr_array(X * (X > 0)) if sparse else X
+    here = clone(model).set_params(batch_size=4, random_state=0, validation_fraction=0.3)
+    there = clone(here).set_params(device="cuda")
+    curves = [one.fit(X, y).loss_curve_ for one in (here, there)]
+    assert len(curves[0]) == 5
+    np.testing.assert_allclose(curves[1], curves[0], rtol=tolerance)
+    np.testing.assert_allclose(there.network_.flat, here.network_.flat, rtol=100 * tolerance, atol=tolerance)
+    np.testing.assert_allclose(there.predict(X), here.predict(X), rtol=100 * tolerance, atol=tolerance)
+    # the same bits in another run, of arrays that are there
+    if isinstance(model, RPPRegressor):
+        again = clone(there).fit(OnGpu(X), OnGpu(y))
+        assert again.loss_curve_ == there.loss_curve_
+        np.testing.assert_array_equal(again.network_.flat, there.network_.flat)

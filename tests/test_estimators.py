@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import warnings
 
 import joblib
 import matplotlib.pyplot as plt
@@ -650,3 +651,19 @@ def test_ctrl_c_keeps_the_last_iteration_of_lbfgs(digits, monkeypatch):
 def test_targets_of_labels_are_those_of_the_binarizer(y):
     y = np.asarray(y)
     np.testing.assert_array_equal(LDLClassifier()._targets(y, True, None), LabelBinarizer().fit_transform(y))
+
+
+def test_labels_that_hardly_repeat_are_labels():
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert LDLClassifier((16,), max_iter=1).fit(X, np.arange(60)).classes_.tolist() == list(range(60))
+
+
+@pytest.mark.parametrize("values", [(0, 1), (0, 1.5), ("a", "b"), (0, "a")])
+def test_matrices_of_objects_are_no_labels(values):
+    X = np.random.default_rng(0).normal(size=(20, 4))
+    y = np.array([[values[0], values[1]]] * 20, dtype=object)
+    with pytest.raises(ValueError, match="y must be a column of labels or an indicator matrix"):
+        LDLClassifier((16,)).fit(X, y)

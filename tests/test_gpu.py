@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from test_ldl import check_backward, check_forward, layer
 
-from ldlrpp import kernels
+from ldlrpp import LDLClassifier, MixedClassifier, kernels
 from ldlrpp.kernels import backend, cpu
 
 pytestmark = pytest.mark.gpu
@@ -130,6 +130,37 @@ def test_tensors_of_torch(dtype, cupy):
     wanted = kernels.ldl_forward(*arrays)
     error = np.abs(y.float().cpu().numpy() - wanted).max()
     assert error < {"float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-1}[dtype] * np.abs(wanted).max()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_estimators_of_tensors_of_torch():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(500, 20)).astype(np.float32), rng.integers(3, size=500)
+    here, there = (LDLClassifier((64,), max_iter=3, random_state=0, device=device) for device in ("cpu", "cuda"))
+    here.fit(X, y)
+    there.fit(torch.from_numpy(X).cuda(), torch.from_numpy(y).cuda())
+    np.testing.assert_allclose(there.loss_curve_, here.loss_curve_, rtol=1e-4)
+    labels, probabilities = (f(torch.from_numpy(X).cuda()) for f in (there.predict, there.predict_proba))
+    assert isinstance(labels, torch.Tensor)
+    assert (labels.device.type, probabilities.device.type) == ("cuda", "cuda")
+    np.testing.assert_allclose(probabilities.cpu().numpy(), here.predict_proba(X), atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_fits_of_one_gpu_have_the_same_bits(dtype):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(3000, 100)).astype(dtype), rng.integers(3, size=3000)
+    models = [
+        MixedClassifier(
+            [("ldl", 1024), ("rpp", 500, {"n_permutations": 50}), ("dense", 64)], max_iter=3, dropout=0.2,
+            random_state=0, device="cuda",
+        ).fit(X, y)
+        for _ in range(2)
+    ]  # fmt: skip
+    assert models[0].loss_curve_ == models[1].loss_curve_
+    np.testing.assert_array_equal(models[0].network_.flat, models[1].network_.flat)
 
 
 def test_two_streams(cupy):

@@ -424,13 +424,6 @@ def test_negative_n_jobs_leave_threads_out(digits, monkeypatch):
         RPPClassifier(n_jobs=0).fit(X, y)
 
 
-def test_devices(digits):
-    X, _, y, _ = digits
-    assert LDLClassifier(device="auto", max_iter=1, **SMALL).fit(X, y).n_iter_ == 1
-    with pytest.raises(ValueError, match="device must be 'cpu' or 'auto'"):
-        LDLClassifier(device="cuda").fit(X, y)
-
-
 def test_the_logger_has_what_verbose_prints(digits, caplog, capsys):
     X, _, y, _ = digits
     for verbose in (False, True):

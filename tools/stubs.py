@@ -19,6 +19,7 @@ STUB = Path(ldlrpp.__file__).parent / "estimators" / "__init__.pyi"
 
 #: What docstrings call a type, without shapes; choices, as {'a', 'b'} or {1, 2}, speak for themselves.
 TYPES = {
+    "'cpu', 'cuda', 'cuda:N' or 'auto'": "str",
     "bool": "bool",
     "bool or float": "bool | float",
     "dict": "Any",

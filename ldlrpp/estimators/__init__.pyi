@@ -58,7 +58,10 @@ class _BaseNetworkEstimator(_Inspection, CallbackSupportMixin, BaseEstimator):
         sample_weight_val: ArrayLike | None = None,
     ) -> Self: ...
 
-class _NetworkClassifier(ClassifierMixin, _BaseNetworkEstimator):
+class __Scored:
+    def score(self, X: _Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float: ...
+
+class _NetworkClassifier(__Scored, ClassifierMixin, _BaseNetworkEstimator):
     def partial_fit(
         self, X: _Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None, classes: ArrayLike | None = None
     ) -> Self: ...
@@ -104,12 +107,12 @@ class LDLClassifier(_NetworkClassifier):
         epsilon: float = 1e-08,
         n_iter_no_change: float = 10,
         n_jobs: int | None = None,
-        device: Literal["cpu", "cuda", "auto"] = "cpu",
+        device: str = "cpu",
         label_smoothing: float = 0.0,
         class_weight: _Weights | Literal["balanced"] | list[_Weights] | None = None,
     ) -> None: ...
 
-class _NetworkRegressor(MultiOutputMixin, RegressorMixin, _BaseNetworkEstimator):
+class _NetworkRegressor(__Scored, MultiOutputMixin, RegressorMixin, _BaseNetworkEstimator):
     def partial_fit(self, X: _Matrix, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...
     def predict(self, X: _Matrix) -> NDArray[Any]: ...
 
@@ -150,7 +153,7 @@ class LDLRegressor(_NetworkRegressor):
         epsilon: float = 1e-08,
         n_iter_no_change: float = 10,
         n_jobs: int | None = None,
-        device: Literal["cpu", "cuda", "auto"] = "cpu",
+        device: str = "cpu",
         loss: Literal["squared_error", "absolute_error", "huber", "poisson"] = "squared_error",
         huber_delta: float = 1.0,
     ) -> None: ...
@@ -204,7 +207,7 @@ class LDLTransformer(_NetworkTransformer):
         epsilon: float = 1e-08,
         n_iter_no_change: float = 10,
         n_jobs: int | None = None,
-        device: Literal["cpu", "cuda", "auto"] = "cpu",
+        device: str = "cpu",
     ) -> None: ...
 
 class LossCurveDisplay:
@@ -258,7 +261,7 @@ class MixedClassifier(_NetworkClassifier):
         epsilon: float = 1e-08,
         n_iter_no_change: float = 10,
         n_jobs: int | None = None,
-        device: Literal["cpu", "cuda", "auto"] = "cpu",
+        device: str = "cpu",
         label_smoothing: float = 0.0,
         class_weight: _Weights | Literal["balanced"] | list[_Weights] | None = None,
     ) -> None: ...
@@ -296,7 +299,7 @@ class MixedRegressor(_NetworkRegressor):
         epsilon: float = 1e-08,
         n_iter_no_change: float = 10,
         n_jobs: int | None = None,
-        device: Literal["cpu", "cuda", "auto"] = "cpu",
+        device: str = "cpu",
         loss: Literal["squared_error", "absolute_error", "huber", "poisson"] = "squared_error",
         huber_delta: float = 1.0,
     ) -> None: ...
@@ -342,7 +345,7 @@ class RPPClassifier(_NetworkClassifier):
         epsilon: float = 1e-08,
         n_iter_no_change: float = 10,
         n_jobs: int | None = None,
-        device: Literal["cpu", "cuda", "auto"] = "cpu",
+        device: str = "cpu",
         label_smoothing: float = 0.0,
         class_weight: _Weights | Literal["balanced"] | list[_Weights] | None = None,
     ) -> None: ...
@@ -387,7 +390,7 @@ class RPPRegressor(_NetworkRegressor):
         epsilon: float = 1e-08,
         n_iter_no_change: float = 10,
         n_jobs: int | None = None,
-        device: Literal["cpu", "cuda", "auto"] = "cpu",
+        device: str = "cpu",
         loss: Literal["squared_error", "absolute_error", "huber", "poisson"] = "squared_error",
         huber_delta: float = 1.0,
     ) -> None: ...
@@ -438,7 +441,7 @@ class RPPTransformer(_NetworkTransformer):
         epsilon: float = 1e-08,
         n_iter_no_change: float = 10,
         n_jobs: int | None = None,
-        device: Literal["cpu", "cuda", "auto"] = "cpu",
+        device: str = "cpu",
     ) -> None: ...
 
 __all__ = [

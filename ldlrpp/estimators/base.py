@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -16,13 +15,15 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.optimize import _check_optimize_result
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, check_non_negative, validate_data
 
+from ldlrpp.estimators import devices
 from ldlrpp.estimators.display import DocumentationLink
 from ldlrpp.estimators.inspection import Inspection
 from ldlrpp.estimators.layers import build, same_layers
 from ldlrpp.estimators.parameters import LDL, RPP
-from ldlrpp.estimators.undo import Diverged, all_or_nothing
+from ldlrpp.estimators.run import Run
+from ldlrpp.estimators.undo import DeviceLost, Diverged, all_or_nothing
+from ldlrpp.kernels import backend
 from ldlrpp.kernels.cpu.threads import kernel_threads
 from ldlrpp.network import SGD, Adam, Average, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
@@ -34,35 +35,7 @@ _AVERAGE = 0.998, 3
 _STRUCTURE = ("activation", "loss", "huber_delta", *LDL, *RPP)
 
 # What training changes in place.
-_TRAINED = (
-    "network_", "_optimizer", "_schedule", "_average", "_rng", "loss_curve_", "validation_scores_",
-    "validation_loss_curve_",
-)  # fmt: skip
-
-
-class _Run:
-    """What a fit remembers of its own epochs.
-
-    ``last`` are the weights after the last epoch (before the first one, those that there were), beside the state that
-    the schedule was in; ``best`` those of the best validation score where early stopping is to restore them, beside
-    what training goes on from.
-    """
-
-    def __init__(self, estimator):
-        self.last = estimator.network_.flat.copy()
-        self.schedule = dict(estimator._schedule.state)
-        self.best = None
-        self.n_no_improvement = 0
-
-    def end_epoch(self, estimator):
-        self.last[:] = estimator.network_.flat
-        self.schedule = dict(estimator._schedule.state)
-
-    def keep_best(self, estimator):
-        self.best = estimator.network_.flat.copy(), copy.deepcopy(estimator._average)
-
-    def restore_best(self, estimator):
-        estimator.network_.flat[:], estimator._average = self.best
+_TRAINED = "network_", "_schedule", "_rng", "loss_curve_", "validation_scores_", "validation_loss_curve_"
 
 
 def _takes_steps(self):
@@ -138,7 +111,16 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
             If the data or a parameter will not do, or training diverged. After that, as after any other error, the
             estimator is what it was before the call; but training that diverged after some epochs keeps the weights of
             the last one that did not, or the best ones with ``early_stopping``, as the message says.
+        RuntimeError
+            If ``device`` asks for a GPU and none can be used, as the message says; or if the GPU fails, which after
+            some epochs leaves what training that diverges does.
+        MemoryError
+            If the GPU has too little memory for the network and a batch; the estimator is what it was before the call.
         """
+        with devices.working(self.device, X, needed=True) as kernels, kernel_threads(self.n_jobs):
+            return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, kernels)
+
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, kernels):
         X, y, data = self._start(X, y, sample_weight, reset=not (self.warm_start and hasattr(self, "network_")))
         validation = None
         if X_val is not None or y_val is not None:
@@ -154,54 +136,72 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         context = self._init_callback_context(max_subtasks=self.max_iter)
         task = {"estimator": self, "X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         context.call_on_fit_task_begin(**task)
-        run = _Run(self)
+        run = Run(self, kernels)
+        run.remember(self)
+        data = replace(data, targets=self._softened(data.targets))
+        if validation is not None:
+            held_out, y_held_out = validation
+            # where all of them fit beside the data of training: scores, and so their loss, are where inputs are
+            room = run.network.data_budget(self._batch_rows(run.network, data)) - data.n_bytes(kernels)
+            if held_out.n_bytes(kernels) <= room:
+                validation = held_out.on(kernels), y_held_out
         try:
-            with kernel_threads(self.n_jobs):
+            try:
                 train = self._fit_lbfgs if self.solver == "lbfgs" else self._fit_epochs
-                train(replace(data, targets=self._softened(data.targets)), validation, run, context, task)
-        except KeyboardInterrupt:
-            _warn("Training interrupted by user.")
-            # where the line search of 'lbfgs' was is no place to stay at
-            if self.solver == "lbfgs" or not self._is_finite():
-                self._go_back(run)
+                train(data, validation, run, context, task)
+            except KeyboardInterrupt:
+                _warn("Training interrupted by user.")
+                run.bring_parameters(self)
+                # where the line search of 'lbfgs' was is no place to stay at
+                if self.solver == "lbfgs" or not self._is_finite():
+                    self._go_back(run)
+            run.bring_state(self)
         except Diverged as error:
-            if self.n_iter_ == 0:
+            raise self._kept(run, error) from None
+        except kernels.memory.errors() as error:
+            if kernels.memory.is_full(error):
                 raise
-            self._go_back(run)
-            kept = f"the weights of epoch {self.n_iter_}" if run.best is None else "the best weights of those before"
-            raise Diverged(f"{error} The estimator keeps {kept}, and a new optimiser.", kept=True) from None
+            raise self._kept(run, DeviceLost.of(error)) from error
         finally:
             if run.best is not None:
                 run.restore_best(self)
-        context.call_on_fit_task_end(**task, reconstruction_attributes=self._trained_copies)
+        context.call_on_fit_task_end(**task, reconstruction_attributes=lambda: self._trained_copies(run))
         return self
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        if hasattr(self, "network_") and any(
+            value is not self._parameters.get(name) for name, value in self._given_parameters().items()
+        ):
+            self._validate_params()  # which scikit-learn does for fit, and for the first partial_fit only
+        with devices.working(self.device, X, needed=True) as kernels, kernel_threads(self.n_jobs):
+            return self._train_further(X, y, sample_weight, classes, kernels)
+
+    def _train_further(self, X, y, sample_weight, classes, kernels):
         _, _, data = self._start(X, y, sample_weight, reset=not hasattr(self, "network_"), classes=classes, new=False)
         if self._schedule.ended:
             _warn(
                 f"learning_rate={self.learning_rate!r} has come to its end after {self._schedule.n_epochs} epochs: "
                 "further training changes next to nothing. max_iter is the number of epochs that it is made for."
             )
-        with kernel_threads(self.n_jobs):
-            loss = next(self._epochs(replace(data, targets=self._softened(data.targets))))
+        run = Run(self, kernels)
+        loss = next(self._epochs(replace(data, targets=self._softened(data.targets)), run))
+        run.bring_parameters(self)
         self._end_epoch(loss, len(data))
         self._note_loss()
+        run.bring_state(self)
         return self
+
+    def _given_parameters(self):
+        return {name: getattr(self, name) for name in self._parameter_constraints}
 
     def _start(self, X, y, sample_weight, reset, classes=None, new=True):
         """Validated data; with ``reset``, also a new network and history, with ``new`` a new optimiser.
 
         What is not new goes on from where it was, as today's parameters want it.
         """
-        parameters = {name: getattr(self, name) for name in self._parameter_constraints}
-        if not reset and any(value is not self._parameters.get(name) for name, value in parameters.items()):
-            self._validate_params()  # which scikit-learn does for fit, and for the first partial_fit only
         described = self._described_layers()
-        if self.device == "cuda":
-            raise ValueError("device must be 'cpu' or 'auto': the kernels run on the CPU only, got 'cuda'")
         if self.solver == "lbfgs" and (self.dropout or self.max_grad_norm is not None):
             raise ValueError(
                 "solver='lbfgs' has no steps for dropout and max_grad_norm to act on; they must be 0 and None"
@@ -233,7 +233,8 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
             schedule.resume(self._schedule.state)
         if not reset and self.solver != "lbfgs":
             (average.restart if new else average.resume)(self._average.state)
-        self._optimizer, self._schedule, self._average, self._parameters = optimizer, schedule, average, parameters
+        self._optimizer, self._schedule, self._average = optimizer, schedule, average
+        self._parameters = self._given_parameters()
         if reset or new:
             self.n_iter_ = 0
             if self.early_stopping:
@@ -242,21 +243,10 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
 
     def _samples(self, X, y, sample_weight, reset, weight_name="sample_weight"):
         """Validated inputs, targets and weights."""
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            accept_sparse=("csr", "csc"),
-            dtype=(np.float64, np.float32) if reset else self._dtype,
-            order="C",
-            multi_output=True,
-            y_numeric=self._y_numeric,
+        dtype = None if reset else self._dtype
+        return devices.samples(
+            self, X, y, sample_weight, reset=reset, dtype=dtype, y_numeric=self._y_numeric, weight_name=weight_name
         )
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, allow_all_zero_weights=True)
-            check_non_negative(sample_weight, f"`{weight_name}`")
-        return X, y, sample_weight
 
     def _begin_random_stream(self):
         random_state = check_random_state(self.random_state)
@@ -282,19 +272,21 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         self.validation_scores_ = self.validation_loss_curve_ = self.best_validation_score_ = None
 
     def _data(self, X, targets, weights):
-        X = X.tocsr() if issparse(X) else X
-        return Data(X, np.ascontiguousarray(targets, self._dtype), weights)
+        memory = backend.of(X).memory
+        targets = memory.contiguous(memory.put(targets).astype(self._dtype, copy=False))
+        return Data(X, targets, None if weights is None else memory.put(weights))
 
     def _validation_samples(self, X_val, y_val, sample_weight_val, y_train):
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together")
+        devices.check_place(self.device, "X_val", X_val)
         X, y, sample_weight = self._samples(X_val, y_val, sample_weight_val, False, "sample_weight_val")
         targets = self._targets(y, False, None)
         if targets.shape[1] != self.n_outputs_:
             raise ValueError(f"y_val must have {self.n_outputs_} outputs like y, got {targets.shape[1]}")
         weights = self._weights(y, sample_weight, y_train)
         _check_not_all_zero(weights, "sample_weight_val, times class_weight, must not be zero for all of X_val")
-        return self._data(X, targets, weights), y
+        return self._data(X, targets, weights), devices.host(y)
 
     def _split(self, data, y):
         """Training data, and validation data with their ``y``."""
@@ -313,17 +305,14 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
                 f"validation_fraction must leave two samples or more for validation, got {self.validation_fraction} "
                 f"of {len(data)} samples"
             )
-        train_data, validation_data = (
-            Data(data.X[rows], data.targets[rows], None if data.weights is None else data.weights[rows])
-            for rows in (train, held_out)
-        )
+        train_data, validation_data = data.part(train), data.part(held_out)
         for part, use in ((train_data, "leaves for training"), (validation_data, "sets aside")):
             _check_not_all_zero(
                 part.weights,
                 "sample_weight, times class_weight, must not be zero for all samples that early stopping "
                 f"(validation_fraction={self.validation_fraction}) {use}",
             )
-        return train_data, (validation_data, y[held_out])
+        return train_data, (validation_data, devices.host(y)[held_out])
 
     def _make_optimizer(self):
         if self.solver == "sgd":
@@ -342,34 +331,40 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
     def _make_average(self):
         return Average(*{True: _AVERAGE, False: (0.0,)}.get(self.average, (self.average,)))
 
-    def _epochs(self, data):
-        batch_size = min(200, len(data)) if self.batch_size == "auto" else self.batch_size
-        if batch_size > len(data):
-            _warn(f"batch_size={batch_size} is larger than the {len(data)} samples; it is cut.")
+    def _batch_rows(self, network, data):
+        """Rows that training takes at a time."""
+        wanted = 200 if self.batch_size == "auto" else self.batch_size
+        return min(network.chunk_rows(backward=True) if self.solver == "lbfgs" else wanted, len(data))
+
+    def _epochs(self, data, run):
+        if self.batch_size != "auto" and self.batch_size > len(data):
+            _warn(f"batch_size={self.batch_size} is larger than the {len(data)} samples; it is cut.")
         return epochs(
-            self.network_,
+            run.network,
             self._loss,
-            self._optimizer,
+            run.optimizer,
             data,
             schedule=self._schedule,
-            average=self._average,
+            average=run.average,
             alpha=self.alpha,
             dropout=self.dropout,
             max_norm=self.max_grad_norm,
-            batch_size=min(batch_size, len(data)),
+            batch_size=self._batch_rows(run.network, data),
             shuffle=self.shuffle,
             rng=self._rng,
         )
 
     def _fit_epochs(self, data, validation, run, context, task):
-        training = self._epochs(data)
+        training = self._epochs(data, run)
         while self.n_iter_ < self.max_iter:
             epoch = context.subcontext(task_name="epoch")
             epoch.call_on_fit_task_begin(**task)
-            self._end_epoch(next(training), len(data))
-            run.end_epoch(self)
+            loss = next(training)
+            run.bring_parameters(self)
+            self._end_epoch(loss, len(data))
+            run.remember(self)
             message = self._no_improvement(validation, run)
-            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._trained_copies):
+            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=lambda: self._trained_copies(run)):
                 self._say("A callback stopped training.")
                 return
             if message:
@@ -388,10 +383,11 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         def after(loss):
             epoch = context.subcontext(task_name="iteration")
             epoch.call_on_fit_task_begin(**task)
+            run.bring_parameters(self)
             self._end_epoch(loss, len(data))
-            run.end_epoch(self)
+            run.remember(self)
             message = self._no_improvement(validation, run)
-            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=self._trained_copies):
+            if epoch.call_on_fit_task_end(**task, reconstruction_attributes=lambda: self._trained_copies(run)):
                 self._say("A callback stopped training.")
                 raise StopIteration
             if message and self.early_stopping:
@@ -399,7 +395,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
                 raise StopIteration
 
         result = fit_lbfgs(
-            self.network_,
+            run.network,
             self._loss,
             data,
             alpha=self.alpha,
@@ -408,6 +404,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
             tol=self.tol,
             callback=after,
         )
+        run.bring_parameters(self)
         if result.status != 99:  # StopIteration
             self._check_finite(result.fun)
             self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
@@ -441,9 +438,12 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
     def _validate(self, validation, run):
         """Record loss and score of the validation samples; returns whether the score got better by ``tol``."""
         data, y = validation
-        scores = self.network_.scores(data.X)
-        self.validation_loss_curve_.append(self._loss.value_and_gradient(scores, data.targets, data.weights)[0])
-        score = float(self._score(scores, y, data.weights))
+        scores = run.network.scores(data.X)
+        kernels = backend.of(scores)
+        loss, _ = self._loss.value_and_gradient(scores, data.targets, data.weights, kernels=kernels)
+        self.validation_loss_curve_.append(float(loss))
+        weights = None if data.weights is None else devices.host(data.weights)
+        score = float(self._score(kernels.memory.get(scores), y, weights))
         self.validation_scores_.append(score)
         self._say(f"Validation score: {score:f}")
         improved = score >= self.best_validation_score_ + self.tol
@@ -459,9 +459,10 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
     def _dtype(self):
         return self.network_.dtype
 
-    def _trained_copies(self):
+    def _trained_copies(self, run):
         """What a shallow copy of the estimator must have of its own to be one that a callback may keep, and train."""
         copies = copy.deepcopy({name: vars(self)[name] for name in _TRAINED})
+        copies["_optimizer"], copies["_average"] = run.optimizer.on(backend.cpu), run.average.on(backend.cpu)
         # partial_fit of the copy is no end of this fit
         return {**copies, "_skl_callbacks_to_teardown": []}
 
@@ -486,12 +487,17 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         self._optimizer, self._average = self._make_optimizer(), self._make_average()
         self._schedule.resume(run.schedule)
 
-    def _scores(self, X):
-        """The network's scores (n_samples, n_outputs)."""
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, accept_sparse=("csr", "csc"), dtype=self._dtype, order="C")
-        with kernel_threads(self.n_jobs):
-            return self.network_.scores(X.tocsr() if issparse(X) else X)
+    def _kept(self, run, error):
+        """The error that ends training; if an epoch was finished, the estimator keeps what that led to."""
+        if self.n_iter_ == 0:
+            return error
+        self._go_back(run)
+        kept = f"the weights of epoch {self.n_iter_}" if run.best is None else "the best weights of those before"
+        return type(error)(f"{error} The estimator keeps {kept}, and a new optimiser.", kept=True)
+
+    def _predicted(self, X, make):
+        """What ``make`` makes of the network's scores (n_samples, n_outputs), in the library that ``X`` is of."""
+        return devices.computed(self, X, lambda network, rows: make(network.scores(rows)))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -128,7 +128,13 @@ NETWORK = {
         None, [_count(), Interval(Integral, None, -1, closed="right"), None], "int or None",
         "Threads of the kernels, at most as many as Numba has; None and -1 are all of them, -2 all but one, and so on.",
     ),
-    "device": _one_of("cpu", ("cpu", "cuda", "auto"), "Where kernels run: only 'cpu' is there, which 'auto' takes."),
+    "device": _of(
+        "cpu", [str], "'cpu', 'cuda', 'cuda:N' or 'auto'",
+        "Where training and predictions run: the processor, the current GPU of NVIDIA's, the one of number N, or a GPU "
+        "if one can be used. A fitted model holds NumPy arrays and predicts without a GPU, too. Inputs on a GPU want "
+        "'cuda' or 'auto', and predictions of them are there, in their library. Data are copied to the GPU once if "
+        "they fit in nine tenths of what is free beside the network, or else batch by batch.",
+    ),
 }  # fmt: skip
 
 CLASSIFIER = {

@@ -6,16 +6,14 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ldlrpp.estimators import parameters
+from ldlrpp.estimators import devices, parameters
 from ldlrpp.estimators.display import DocumentationLink
 from ldlrpp.estimators.inspection import Inspection, Seeds
 from ldlrpp.estimators.ldl import LDLClassifier, LDLRegressor
 from ldlrpp.estimators.parameters import with_parameters
 from ldlrpp.estimators.rpp import RPPClassifier, RPPRegressor
 from ldlrpp.estimators.undo import all_or_nothing
-from ldlrpp.kernels.cpu.threads import kernel_threads
 
 
 class NetworkTransformer(
@@ -58,22 +56,25 @@ class NetworkTransformer(
         ValueError
             As by the `fit` of ``estimator_``; a call that fails leaves the transformer as it was, as it does there.
         """
+        with devices.working(self.device, X, needed=True):
+            return self._fit(X, y, sample_weight)
+
+    def _fit(self, X, y, sample_weight):
         task = self.task
         if task == "auto":
-            numbers = y is not None and np.issubdtype(np.asarray(y).dtype, np.floating)
+            numbers = y is not None and np.issubdtype(devices.dtype_of(y), np.floating)
             task = "reconstruction" if y is None else "regression" if numbers else "classification"
         warm = self.warm_start and hasattr(self, "estimator_")
         if warm and task != self._task:
             raise ValueError(f"task must stay {self._task!r}, what the network has learned, got {task!r}")
-        checks = {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32), "reset": not warm}
         if task == "reconstruction":
-            X = validate_data(self, X, **checks)
-            y = X.toarray() if issparse(X) else X
-            y = y.ravel() if y.shape[1] == 1 else y
+            y = None
         elif y is None:
             raise ValueError(f"y must be given with task={task!r}, got None")
-        else:
-            X, y = validate_data(self, X, y, multi_output=True, **checks)
+        X, y, _ = devices.samples(self, X, y, None, reset=not warm, dtype=None, y_numeric=False)
+        if task == "reconstruction":
+            y = X.toarray() if issparse(X) else X
+            y = y.reshape(-1) if y.shape[1] == 1 else y
         options = {name: value for name, value in self.get_params(deep=False).items() if name != "task"}
         kind = self._classifier if task == "classification" else self._regressor
         estimator = self.estimator_.set_params(**options) if warm else kind(**options)
@@ -108,11 +109,7 @@ class NetworkTransformer(
         hidden : ndarray of shape (n_samples, width)
             A column for every position of the layer.
         """
-        check_is_fitted(self, "estimator_")
-        dtype = self.estimator_.network_.dtype
-        X = validate_data(self, X, reset=False, accept_sparse=("csr", "csc"), dtype=dtype, order="C")
-        with kernel_threads(self.n_jobs):
-            return self.estimator_.network_.hidden(X.tocsr() if issparse(X) else X)
+        return devices.computed(self, X, lambda network, rows: network.hidden(rows))
 
     @property
     def network_(self):

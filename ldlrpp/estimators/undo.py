@@ -5,15 +5,24 @@ import functools
 import numpy as np
 
 
-class Diverged(ValueError):
-    """Training came to numbers that are not finite.
-
-    Where ``kept`` is true the estimator has been set to what it was before that happened, and is to stay so.
-    """
+class _Kept:
+    """An error after which, where ``kept`` is true, the estimator is one that was made fit to stay as it is."""
 
     def __init__(self, message, kept=False):
         super().__init__(message)
         self.kept = kept
+
+
+class Diverged(_Kept, ValueError):
+    """Training came to numbers that are not finite."""
+
+
+class DeviceLost(_Kept, RuntimeError):
+    """The GPU works no more."""
+
+    @classmethod
+    def of(cls, error):
+        return cls(f"The GPU works no more ({error}).")
 
 
 def all_or_nothing(method):
@@ -30,7 +39,7 @@ def all_or_nothing(method):
         try:
             return method(self, *args, **kwargs)
         except BaseException as error:
-            if not (isinstance(error, Diverged) and error.kept):
+            if not (isinstance(error, _Kept) and error.kept):
                 for put_back in undo:
                     put_back()
             raise
