@@ -201,10 +201,8 @@ EXPERIMENTS = {
         "8 seeds, bagged": bagged(8, bootstrap=True),
     },
     "trees": {"HistGradientBoosting": trees},
-    "turns": {
-        **{f"{k} members that take turns": ldl(TakingTurns, n_members=k) for k in (4, 8, 16, 32)},
-        **{f"dropout={rate}": ldl(dropout=rate) for rate in (0.1, 0.3)},
-    },
+    "turns": {f"{k} members that take turns": ldl(TakingTurns, n_members=k) for k in (4, 8, 16, 32)},
+    "dropout": {f"dropout={rate}": ldl(dropout=rate) for rate in (0.1, 0.3)},
     "many members": {f"{k} members": ldl(Members, n_members=k) for k in (16, 32)},
     "together": {
         "label smoothing 0.1, butterflies' rate ×3": of_classes(ldl(Rated, butterflies=3, label_smoothing=0.1)),

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import time
 
+import gpu_training
 import numpy as np
 
 from ldlrpp import kernels
@@ -338,6 +339,14 @@ def estimates():
         )
 
 
+def printed(rows):
+    found = []
+    for row in rows:
+        found.append(row)
+        print_row(row)
+    return found
+
+
 def print_row(row):
     print("  " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
 
@@ -370,9 +379,13 @@ def main():
     parser.add_argument("--json", help="file for all figures")
     parser.add_argument("--widest", type=int, default=27, help="logarithm of the width of the widest layer")
     parser.add_argument("--estimate", action="store_true", help="print the roofline of an H200, and nothing else")
+    parser.add_argument("--launches", action="store_true", help="count the launches of a step, and nothing else")
     options = parser.parse_args()
     if options.estimate:
         estimates()
+        return
+    if options.launches:
+        printed(gpu_training.count_launches())
         return
     start = time.perf_counter()
     numbers, found = 192 if SIMULATED else NUMBERS, {"machine": machine()}
@@ -383,6 +396,9 @@ def main():
         "products": lambda: time_products(numbers),
         "rpp": time_rpp,
         "host_microseconds": time_host,
+        "fits": lambda: printed(gpu_training.time_fits()),
+        "predictions": lambda: printed(gpu_training.time_predictions()),
+        "host_of_a_step": lambda: printed(gpu_training.time_host()),
         "widest": lambda: time_widest(8 if SIMULATED else options.widest),
     }
     for name, section in sections.items():
