@@ -347,13 +347,15 @@ def test_too_little_memory_is_said_before_training_begins(machine, monkeypatch):
         assert not hasattr(model, "network_")
 
 
-def test_memory_in_pieces_is_no_end(machine, monkeypatch):
+@pytest.mark.parametrize("size", [100, 1000])
+def test_memory_in_pieces_is_no_end(size, machine, monkeypatch):
     X, y = data()
     here = LDLClassifier((32,), early_stopping=True, **COMMON).fit(X, y)
     put = machine.memory.put
 
     def refused(array):
-        if array.size >= 1000 and array.shape[1:] == (12,):
+        # the inputs of training, or of validation as well
+        if array.size >= size and array.shape[1:] == (12,):
             raise MemoryError("there is no piece of this size")
         return put(array)
 

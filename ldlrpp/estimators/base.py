@@ -141,10 +141,11 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         data = replace(data, targets=self._softened(data.targets))
         if validation is not None:
             held_out, y_held_out = validation
-            # where all of them fit beside the data of training: scores, and so their loss, are where inputs are
+            # all of them, if they fit beside the data of training, or none: a loss wants targets where scores are
             room = run.network.data_budget(self._batch_rows(run.network, data)) - data.n_bytes(kernels)
-            if held_out.n_bytes(kernels) <= room:
-                validation = held_out.on(kernels), y_held_out
+            placed = held_out.on(kernels, room)
+            if not placed.n_bytes(kernels):
+                validation = placed, y_held_out
         try:
             try:
                 train = self._fit_lbfgs if self.solver == "lbfgs" else self._fit_epochs
