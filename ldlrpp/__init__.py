@@ -11,6 +11,7 @@ from ldlrpp.estimators import (
     RPPClassifier,
     RPPRegressor,
     RPPTransformer,
+    ScalingDisplay,
 )
 from ldlrpp.network import warmup
 
@@ -26,6 +27,7 @@ __all__ = [
     "RPPClassifier",
     "RPPRegressor",
     "RPPTransformer",
+    "ScalingDisplay",
     "kernels",
     "warmup",
 ]

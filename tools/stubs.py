@@ -42,6 +42,8 @@ TYPES = {
     "list of int or None": "list[int | None]",
     "list of matplotlib.lines.Line2D": "list[Line2D]",
     "LossCurveDisplay": "LossCurveDisplay",
+    "ScalingDisplay": "ScalingDisplay",
+    "array-like of int": "ArrayLike",
     "matplotlib.axes.Axes": "Axes",
     "matplotlib.figure.Figure": "Figure",
     "ndarray": "NDArray[Any]",

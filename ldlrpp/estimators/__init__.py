@@ -4,6 +4,7 @@ from ldlrpp.estimators.display import LossCurveDisplay
 from ldlrpp.estimators.ldl import LDLClassifier, LDLRegressor
 from ldlrpp.estimators.mixed import MixedClassifier, MixedRegressor
 from ldlrpp.estimators.rpp import RPPClassifier, RPPRegressor
+from ldlrpp.estimators.scaling import ScalingDisplay
 from ldlrpp.estimators.transformers import LDLTransformer, RPPTransformer
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "RPPClassifier",
     "RPPRegressor",
     "RPPTransformer",
+    "ScalingDisplay",
 ]

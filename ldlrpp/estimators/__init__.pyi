@@ -444,6 +444,37 @@ class RPPTransformer(_NetworkTransformer):
         device: str = "cpu",
     ) -> None: ...
 
+class ScalingDisplay:
+    exponents_: Any
+    ax_: Axes
+    figure_: Figure
+    lines_: list[Line2D]
+    def __init__(
+        self,
+        widths: ArrayLike,
+        fit_seconds: ArrayLike,
+        predict_seconds: ArrayLike,
+        *,
+        dense_fit_seconds: ArrayLike | None = None,
+        dense_predict_seconds: ArrayLike | None = None,
+        estimator_name: str | None = None,
+    ) -> None: ...
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        X: _Matrix,
+        y: ArrayLike,
+        *,
+        widths: ArrayLike = (256, 512, 1024, 2048, 4096),
+        dense_widths: ArrayLike = (256, 512, 1024, 2048),
+        n_repeats: int = 3,
+        ax: Axes | None = None,
+        name: str | None = None,
+        **line_kwargs: Any,
+    ) -> ScalingDisplay: ...
+    def plot(self, *, ax: Axes | None = None, **line_kwargs: Any) -> ScalingDisplay: ...
+
 __all__ = [
     "LDLClassifier",
     "LDLRegressor",
@@ -454,4 +485,5 @@ __all__ = [
     "RPPClassifier",
     "RPPRegressor",
     "RPPTransformer",
+    "ScalingDisplay",
 ]
