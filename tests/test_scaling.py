@@ -60,7 +60,7 @@ def test_seconds_of_one_s_own_data(model, task, form):
     assert list(display.exponents_) == labels
     shown = [line.get_label() for line in display.lines_]
     assert shown == [f"{label}: p = {display.exponents_[label]:.2f}" for label in labels]
-    assert [line.get_xdata().tolist() for line in display.lines_] == [[16, 8, 64]] * 2 + [[16, 8]] * 2
+    assert [line.get_xdata().tolist() for line in display.lines_] == [[8, 16, 64]] * 2 + [[8, 16]] * 2
     assert {line.get_linewidth() for line in display.lines_} == {3}
     assert (display.ax_.get_xscale(), display.ax_.get_yscale()) == ("log", "log")
 
@@ -75,6 +75,17 @@ def test_what_is_drawn_again():
     assert [line.get_label() for line in alone.lines_] == ["mine, epoch", "mine, prediction"]
 
 
+def test_columns_of_targets_names_and_random_states():
+    X, y = data("classes")
+    random_state = np.random.RandomState(0)
+    before = random_state.get_state()[2]
+    model = LDLClassifier((8,), random_state=random_state, learning_rate="cosine", max_iter=1)
+    display = ScalingDisplay.from_estimator(model, X, y.reshape(-1, 1), widths=(8, 16), dense_widths=(8,), name="dense")
+    assert random_state.get_state()[2] == before
+    labels = ["dense, epoch", "dense, prediction", "dense layers, epoch", "dense layers, prediction"]
+    assert list(display.exponents_) == labels
+
+
 def test_what_is_refused(monkeypatch):
     X, y = data("classes")
     for model in (LogisticRegression(), LDLTransformer(), LDLClassifier(solver="lbfgs")):
@@ -82,8 +93,8 @@ def test_what_is_refused(monkeypatch):
             ScalingDisplay.from_estimator(model, X, y)
     with pytest.raises(ValueError, match="estimator must have a hidden layer"):
         ScalingDisplay.from_estimator(LDLClassifier(()), X, y)
-    for options in ({"widths": ()}, {"widths": (0, 8)}, {"widths": 8}, {"n_repeats": 0}):
-        with pytest.raises(ValueError, match="widths and n_repeats must be 1 or more, got"):
+    for options in ({"widths": ()}, {"widths": (0, 8)}, {"widths": (8.5,)}, {"n_repeats": 0}, {"n_repeats": 1.5}):
+        with pytest.raises(ValueError, match=r"(widths|n_repeats) must be .* of 1 or more, got"):
             ScalingDisplay.from_estimator(LDLClassifier(), X, y, **options)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"ScalingDisplay\.from_estimator requires matplotlib"):

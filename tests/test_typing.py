@@ -1,6 +1,7 @@
 """What editors and type checkers see of the package."""
 
 import inspect
+import re
 import runpy
 import subprocess
 import sys
@@ -19,7 +20,7 @@ def test_constructors_are_functions_with_the_parameters_as_their_arguments(name)
     code = cls.__init__.__code__
     assert code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] == ("self", *inspect.signature(cls).parameters)
     assert code.co_qualname == cls.__init__.__qualname__ == f"{name}.__init__"
-    assert inspect.getsource(cls.__init__).lstrip().startswith("def __init__(self, ")
+    assert re.match(r"\s*def __init__\(\s*self,", inspect.getsource(cls.__init__))
     with pytest.raises(TypeError, match=rf"^{name}\.__init__\(\) got an unexpected keyword argument 'sover'"):
         cls(sover="adam")
 

@@ -1,6 +1,7 @@
 """How seconds grow with width, as a picture."""
 
 import time
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -9,6 +10,7 @@ from sklearn.utils.validation import _num_samples
 
 from ldlrpp.estimators import parameters
 from ldlrpp.estimators.base import BaseNetworkEstimator
+from ldlrpp.estimators.devices import host
 from ldlrpp.estimators.mixed import MixedClassifier, MixedRegressor
 
 # Parameters that a dense network has besides the layers.
@@ -19,8 +21,8 @@ class ScalingDisplay:
     """Seconds of training and of predictions for a row, against the width of the hidden layers.
 
     Beside each curve stands its exponent, the slope p of log(seconds) against log(N·log2 N): of a butterfly it is
-    about 1 where the width is what takes the time, and of a dense layer, N², nearly 2. Narrow layers have smaller ones,
-    for a batch takes some time whatever its width is. Make one with `from_estimator`.
+    about 1 where the width is what takes the time, and of a dense layer, whose time is N², 1.7 to 1.8. Narrow layers
+    have smaller ones, for a batch takes some time whatever its width is. Make one with `from_estimator`.
 
     Parameters
     ----------
@@ -89,6 +91,8 @@ class ScalingDisplay:
     ):
         """Train and predict with layers of every width, on one's own data and machine, and draw the seconds.
 
+        An epoch is one of `partial_fit`: what a fit computes once for all of its epochs is in it.
+
         Parameters
         ----------
         estimator : estimator
@@ -100,7 +104,7 @@ class ScalingDisplay:
         widths : array-like of int, default=(256, 512, 1024, 2048, 4096)
             The widths.
         dense_widths : array-like of int, default=(256, 512, 1024, 2048)
-            Those of ``widths`` for which the network of dense layers is run as well, beside it.
+            The widths for which the network of dense layers is run as well, if they are among ``widths``.
         n_repeats : int, default=3
             Epochs and predictions of which the fastest counts, after one that compiles.
         ax : matplotlib.axes.Axes, default=None
@@ -131,9 +135,11 @@ class ScalingDisplay:
             )
         if not estimator._described_layers():
             raise ValueError("estimator must have a hidden layer, got one without")
-        widths = np.asarray(widths, int)
-        if n_repeats < 1 or widths.ndim != 1 or not len(widths) or widths.min() < 1:
-            raise ValueError(f"widths and n_repeats must be 1 or more, got {widths.tolist()} and {n_repeats}")
+        widths = np.unique(widths)
+        if widths.dtype.kind not in "iu" or not len(widths) or widths[0] < 1:
+            raise ValueError(f"widths must be integers of 1 or more, got {widths.tolist()}")
+        if not isinstance(n_repeats, Integral) or n_repeats < 1:
+            raise ValueError(f"n_repeats must be an integer of 1 or more, got {n_repeats!r}")
         seconds = np.full((4, len(widths)), np.nan)
         for i, width in enumerate(widths.tolist()):
             seconds[:2, i] = _seconds(_of_width(estimator, width), X, y, n_repeats)
@@ -177,14 +183,15 @@ class ScalingDisplay:
             _, ax = plt.subplots()
         self.ax_, self.figure_, self.lines_, self.exponents_ = ax, ax.figure, [], {}
         name = self.estimator_name or "network"
-        curves = {
-            f"{name}, epoch": (self.fit_seconds, {"color": "C0", "marker": "o"}),
-            f"{name}, prediction": (self.predict_seconds, {"color": "C0", "marker": "o", "linestyle": "--"}),
-            "dense, epoch": (self.dense_fit_seconds, {"color": "C1", "marker": "s"}),
-            "dense, prediction": (self.dense_predict_seconds, {"color": "C1", "marker": "s", "linestyle": "--"}),
-        }
+        other = "dense" if name != "dense" else "dense layers"
+        curves = [
+            (f"{name}, epoch", self.fit_seconds, {"color": "C0", "marker": "o"}),
+            (f"{name}, prediction", self.predict_seconds, {"color": "C0", "marker": "o", "linestyle": "--"}),
+            (f"{other}, epoch", self.dense_fit_seconds, {"color": "C1", "marker": "s"}),
+            (f"{other}, prediction", self.dense_predict_seconds, {"color": "C1", "marker": "s", "linestyle": "--"}),
+        ]
         widths = np.asarray(self.widths)
-        for label, (seconds, style) in curves.items():
+        for label, seconds, style in curves:
             known = np.zeros(0, bool) if seconds is None else np.isfinite(seconds)
             if not known.any():
                 continue
@@ -216,14 +223,17 @@ def _of_width(estimator, width):
 
 
 def _dense(estimator, width):
-    common = {name: value for name, value in estimator.get_params(deep=False).items() if name in _COMMON}
+    # of a copy: a random state of the user's is not to be drawn from
+    common = {name: value for name, value in clone(estimator).get_params(deep=False).items() if name in _COMMON}
     kind = MixedClassifier if is_classifier(estimator) else MixedRegressor
     return kind([("dense", width)] * len(estimator._described_layers()), **common)
 
 
 def _seconds(model, X, y, n_repeats):
     """Seconds of an epoch and of a prediction, for a row."""
-    model.set_params(early_stopping=False, verbose=False)
+    model.set_params(early_stopping=False, verbose=False, learning_rate="constant")
+    y = host(y)
+    y = np.ravel(y) if np.ndim(y) == 2 and np.shape(y)[1] == 1 else y
     options = {}
     if is_classifier(model):
         # what partial_fit refuses takes no time
