@@ -14,7 +14,7 @@ estimators := ldlrpp/estimators tests/test_estimators.py tests/test_training_opt
     tests/test_transformers.py tests/test_devices.py tests/test_typing.py tests/test_saving.py tests/test_undo.py
 examples := tests/test_examples.py tests/test_readme.py
 
-.PHONY: demo test quick lint bench clean
+.PHONY: demo test quick lint bench bench-check scaling clean
 
 demo: .venv/.installed-plot
 	$(BIN)/python examples/fashion_mnist_rpp.py $(ARGS)
@@ -30,9 +30,26 @@ lint: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# In this environment, of the commit that is checked out; PROFILE is fast, regular or large. OPENBLAS_CORETYPE may have
+# NumPy's products run on the kernels of an older processor.
+PROFILE ?= fast
+ASV := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE LDLRPP_BENCH=$(PROFILE) $(BIN)/asv
+HERE := --environment existing:$(abspath $(BIN))/python
 bench: .venv/.installed-bench
-	$(BIN)/asv machine --yes
-	$(BIN)/asv run --python=same $(ARGS)
+	$(ASV) machine --yes
+	$(ASV) run $(HERE) --set-commit-hash $$(git rev-parse HEAD) $(ARGS)
+	$(ASV) publish
+
+# Every benchmark once, for one that breaks to be seen.
+bench-check: .venv/.installed-bench
+	$(ASV) machine --yes
+	$(ASV) check $(HERE)
+	$(ASV) run $(HERE) --quick --dry-run
+
+# The README's picture, of this machine: scaling.png and scaling.json.
+scaling: .venv/.installed-plot
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python benchmarks/scaling.py --json scaling.json \
+	    --picture scaling.png $(ARGS)
 
 .venv/.installed-%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -1,63 +1,121 @@
-"""Times of the four kernels over their widths, batch 256, float32; a dense product beside them."""
+"""Times and memory of the kernels over their widths, and of a dense product beside them."""
+
+import functools
 
 import numpy as np
 
 from ldlrpp import kernels
 
-BATCH = 256
+from .common import megabytes, of_profile, random, use_threads
+
+DTYPES = of_profile(("float32",), ("float32", "float64"), ("float32", "float64"))
+THREADS = of_profile(("all",), ("one", "all"), ("one", "all"))
+# Numbers of a batch: as many rows as make them, or one.
+NUMBERS = 2**18
 
 
-def random(*shape):
-    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+@functools.cache
+def ldl_arrays(width, radix, dtype, threads):
+    use_threads(threads)
+    batch = max(1, NUMBERS // width)
+    x, grad_y = random(batch, width, dtype=dtype), random(batch, width, dtype=dtype)
+    parameters = kernels.ldl_init(width, radix=radix, random_state=0, dtype=dtype)
+    return x, grad_y, parameters, np.empty_like(x)
 
 
 class LDL:
-    """O(N log N): the time should double, and a little more, with the width."""
+    """O(N log N): for as many numbers, wider rows take longer by log2 N."""
 
-    params = (64, 256, 1024, 4096, 16384)
-    param_names = ("width",)
+    params = (
+        [2**k for k in of_profile(range(6, 17, 2), range(6, 21), range(6, 23))],
+        of_profile((4,), (2, 4), (2, 4, 8, 32)),
+        DTYPES,
+        THREADS,
+    )
+    param_names = "width", "radix", "dtype", "threads"
+    timeout = 300
 
-    def setup(self, width):
-        self.x, self.grad_y = random(BATCH, width), random(BATCH, width)
-        self.weights, self.scale, self.bias = kernels.ldl_init(width, random_state=0)
-        # compile
-        self.time_forward(width)
-        self.time_backward(width)
+    def time_forward(self, *case):
+        x, _, parameters, out = ldl_arrays(*case)
+        kernels.ldl_forward(x, *parameters, out=out)
 
-    def time_forward(self, width):
-        kernels.ldl_forward(self.x, self.weights, self.scale, self.bias)
+    def time_backward(self, *case):
+        x, grad_y, parameters, _ = ldl_arrays(*case)
+        kernels.ldl_backward(grad_y, x, *parameters[:2])
 
-    def time_backward(self, width):
-        kernels.ldl_backward(self.grad_y, self.x, self.weights, self.scale)
+
+@functools.cache
+def rpp_arrays(shape, permutations, dtype, threads):
+    use_threads(threads)
+    m, n, k = shape
+    stored = kernels.rpp_permutation(m, n, k, 0) if permutations == "kept" else None
+    hidden = kernels.rpp_init(m, n, random_state=0, dtype=dtype)
+    options = {"n_permutations": k, "seed": 0, "permutation": stored}
+    return random(256, m, dtype=dtype), random(256, n * k, dtype=dtype), hidden, options
 
 
 class RPP:
-    """784 inputs, 10 columns, as wide as 10 times the number of permutations."""
+    """All N² products, of permutations that are computed and of some that are kept; 256 rows."""
 
-    params = (1, 10, 100, 400)
-    param_names = ("n_permutations",)
+    params = (
+        of_profile(
+            [(784, 10, 100)],
+            [(784, 10, k) for k in (1, 10, 100, 400)] + [(784, 100, 10), (4096, 16, 64)],
+            [(m, n, k) for m in (784, 4096) for n in (10, 100) for k in (1, 10, 100, 400)],
+        ),
+        ("computed", "kept"),
+        DTYPES,
+        THREADS,
+    )
+    param_names = "(inputs, columns, k)", "permutations", "dtype", "threads"
+    timeout = 300
 
-    def setup(self, n_permutations):
-        self.x, self.grad_y = random(BATCH, 784), random(BATCH, 10 * n_permutations)
-        self.hidden = kernels.rpp_init(784, 10, random_state=0)
-        self.time_forward(n_permutations)
-        self.time_backward(n_permutations)
+    def time_forward(self, *case):
+        x, _, hidden, options = rpp_arrays(*case)
+        kernels.rpp_forward(x, hidden, **options)
 
-    def time_forward(self, n_permutations):
-        kernels.rpp_forward(self.x, self.hidden, n_permutations, 0)
+    def time_backward(self, *case):
+        x, grad_y, hidden, options = rpp_arrays(*case)
+        kernels.rpp_backward(grad_y, x, hidden, **options)
 
-    def time_backward(self, n_permutations):
-        kernels.rpp_backward(self.grad_y, self.x, self.hidden, n_permutations, 0)
+
+@functools.cache
+def dense_arrays(width, dtype):
+    batch = max(1, NUMBERS // width)
+    x = random(batch, width, dtype=dtype)
+    return x, random(width, width, dtype=dtype), np.empty_like(x)
 
 
 class Dense:
-    """O(N²): what both are compared with."""
+    """O(N²): what both are compared with, NumPy's product on all threads."""
 
-    params = (64, 256, 1024, 4096)
-    param_names = ("width",)
+    params = ([2**k for k in of_profile(range(6, 13, 2), range(6, 14), range(6, 15))], DTYPES)
+    param_names = "width", "dtype"
+    timeout = 300
 
-    def setup(self, width):
-        self.x, self.weights = random(BATCH, width), random(width, width)
+    def time_forward(self, *case):
+        x, weights, out = dense_arrays(*case)
+        np.matmul(x, weights, out=out)
 
-    def time_forward(self, width):
-        self.x @ self.weights
+
+class Memory:
+    """What forward and backward take beside a batch and weights of 2^22 numbers, results included."""
+
+    params = ("LDL", "RPP")
+    param_names = ("layer",)
+    unit = "MB"
+    timeout = 300
+
+    def track_peak(self, layer):
+        prepare = "import numpy as np\nfrom ldlrpp import kernels\n"
+        if layer == "LDL":
+            prepare += (
+                "x = np.ones((1024, 4096), np.float32); parameters = kernels.ldl_init(4096, random_state=0)\n"
+                "def both(x): return kernels.ldl_forward(x, *parameters), kernels.ldl_backward(x, x, *parameters[:2])\n"
+            )
+        else:
+            prepare += (
+                "x = np.ones((1024, 4096), np.float32); hidden = kernels.rpp_init(4096, 64, random_state=0)\n"
+                "def both(x): return kernels.rpp_forward(x, hidden, 64, 0), kernels.rpp_backward(x, x, hidden, 64, 0)\n"
+            )
+        return megabytes(f"{prepare}both(x[:2])", "kept = both(x)")
