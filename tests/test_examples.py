@@ -336,3 +336,24 @@ def test_benchmarks_find_what_they_measure(script, monkeypatch):
     # they run for minutes, but their imports do not
     monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
     runpy.run_path(str(script), run_name="imported")
+
+
+@pytest.mark.parametrize("from_a_file", [False, True])
+@pytest.mark.parametrize("example", ["ldl_regression"], indirect=True)
+def test_the_original_regression_is_drawn(example, from_a_file, monkeypatch, capsys, tmp_path):
+    picture, name = tmp_path / "picture.png", "diabetes"
+    if from_a_file:
+        name = tmp_path / "table.csv"
+        table = np.random.default_rng(0).normal(size=(60, 5))
+        np.savetxt(name, np.hstack([table, table[:, :1] ** 2]), delimiter=",", header="a,b,c,d,e,target")
+    arguments = ["", "--data", str(name), "--seeds", "2", "--epochs", "3", "--output", str(picture)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    example.main()
+    assert matplotlib.image.imread(picture).shape[2] == 4
+    printed = capsys.readouterr().out
+    assert f"{name}: {'60 rows, 5' if from_a_file else '442 rows, 10'} inputs, 2 seeds, 3 epochs" in printed
+    for network, size in (("LDL, as first written", "6,273"), ("LDL, the defaults", "6,273"), ("dense", "49,665")):
+        line = next(line for line in printed.splitlines() if line.startswith(f"{network} "))
+        assert line[24:].split()[0] == size
+        *_, last, _, best, _ = [float(number) for number in line[24:].replace(",", "").replace("±", " ").split()]
+        assert 0 < best <= last
