@@ -95,10 +95,10 @@ class MeanLoss:
     def __init__(self, loss, n_members):
         self.loss, self.n_members, self.activation = loss, n_members, loss.activation
 
-    def predict(self, scores):
+    def predict(self, scores, kernels=None):
         return self.loss.predict(self._rows(scores)).reshape(len(scores), self.n_members, -1).mean(axis=1)
 
-    def value_and_gradient(self, scores, targets, weights=None, *_):
+    def value_and_gradient(self, scores, targets, weights=None, total=None, kernels=None):
         targets = targets.repeat(self.n_members, axis=0)
         value, gradient = self.loss.value_and_gradient(self._rows(scores), targets)
         return value, gradient.reshape(scores.shape)
@@ -200,7 +200,7 @@ class TurnsNetwork(Network):
 class TurnsLoss(MeanLoss):
     """The loss of the members whose turn it is, mean of all members' predictions."""
 
-    def value_and_gradient(self, scores, targets, weights=None, *_):
+    def value_and_gradient(self, scores, targets, weights=None, total=None, kernels=None):
         return self.loss.value_and_gradient(scores, targets, weights)
 
 

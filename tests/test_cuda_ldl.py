@@ -1,5 +1,7 @@
 """The CUDA kernels of LDL, in Numba's simulator, against the reference: passes of few threads, as it takes long."""
 
+import tracemalloc
+
 import ml_dtypes
 import numba
 import numpy as np
@@ -205,3 +207,18 @@ def test_bfloat16_is_rounded_to_the_nearest_ties_to_even():
         numbers.store(memory.bits(out), i, value)
     np.testing.assert_array_equal(out.astype(np.float32), values.astype(ml_dtypes.bfloat16).astype(np.float32))
     assert all(numbers.load(memory.bits(out), i) == np.float32(out[i]) for i in range(1000))
+
+
+@pytest.mark.parametrize(
+    ("radix", "width", "batch"), [(2, 1024, 200), (4, 4096, 1024), (4, 2**16, 50), (32, 1024, 100)]
+)
+def test_the_memory_that_backward_takes_is_what_was_said(radix, width, batch, monkeypatch):
+    x, _, weights, scale, _ = layer(width, batch, np.float32, radix=radix)
+    monkeypatch.setattr(ldl, "launch", lambda *args, **options: None)
+    grads = [np.empty_like(a) for a in (x, weights, scale, scale)]
+    tracemalloc.start()
+    ldl.backward(x, x, weights, scale, *grads)
+    _, taken = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    said = ldl.scratch_bytes(batch, width, radix, 4)
+    assert taken / 2 < said < 2 * taken

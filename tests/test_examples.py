@@ -357,3 +357,15 @@ def test_the_original_regression_is_drawn(example, from_a_file, monkeypatch, cap
         assert line[24:].split()[0] == size
         *_, last, _, best, _ = [float(number) for number in line[24:].replace(",", "").replace("±", " ").split()]
         assert 0 < best <= last
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_prototypes_of_benchmarks_train(monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+    variants = runpy.run_path(str(BENCHMARKS / "experiments.py"), run_name="imported")["EXPERIMENTS"]
+    X, y = load_digits(return_X_y=True)
+    tried = {name: next(reversed(variants[name].values())) for name in ("rates", "stacks", "order", "signs", "members")}
+    tried |= {"turns": variants["turns"]["4 members that take turns"], "eight": variants["members"]["8 members"]}
+    for name, make in tried.items():
+        model = make(False, 1, 0)
+        assert 0 <= model.fit(X[:60].astype(np.float32), y[:60]).score(X[:60], y[:60]) <= 1, name

@@ -1,10 +1,12 @@
 """Batches on their way to a GPU: whatever the streams do first, kernels see the batch that they were launched for."""
 
+import inspect
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from ldlrpp.kernels import cpu
 from ldlrpp.kernels.cuda import transfer
 
 
@@ -112,6 +114,14 @@ def is_right(results):
         np.array_equal(one, np.full((3 + i % 4, 2), i)) and np.array_equal(other, np.full(i, 10 * i))
         for i, (one, other) in enumerate(seen)
     )
+
+
+def test_senders_are_twins():
+    ours, theirs = (
+        {name: str(inspect.signature(method)) for name, method in vars(cls).items() if not name.startswith("_")}
+        for cls in (cpu.transfer.Sender, transfer.StreamSender)
+    )
+    assert ours == theirs
 
 
 ORDERS = [(False, False), (False, True), (True, False), (True, True)]

@@ -1,7 +1,8 @@
 """Which machine a call works on, by ``device`` and by where its inputs are; and inputs that are on a GPU, checked.
 
 A fitted model is one of NumPy arrays, wherever it was trained. Arrays on a GPU, of CuPy, PyTorch or any library with
-DLPack or ``__cuda_array_interface__``, never go through the host as inputs, targets or predictions.
+DLPack or ``__cuda_array_interface__``, stay there as inputs, targets and predictions. What comes to the host are copies
+of labels, for weights of classes, stratified splits and scores, and of sample weights.
 """
 
 import functools
@@ -132,7 +133,8 @@ def samples(estimator, X, y, sample_weight, *, reset, dtype, y_numeric, weight_n
         y = _array("y", y, (1, 2))
     elif on_gpu and y is not None:
         y = _check_y(y, multi_output=True, y_numeric=y_numeric, estimator=estimator)
-    check_consistent_length(X, y)
+    if on_gpu:
+        check_consistent_length(X, y)
     if sample_weight is not None:
         rows = np.empty((X.shape[0], 0))
         sample_weight = _check_sample_weight(host(sample_weight), rows, dtype=X.dtype, allow_all_zero_weights=True)

@@ -18,7 +18,7 @@ import numpy as np
 from ldlrpp.kernels.cuda import ldl_passes as passes
 from ldlrpp.kernels.cuda import ldl_products, memory
 from ldlrpp.kernels.cuda.launching import launch, n_multiprocessors
-from ldlrpp.kernels.ldl_weights import radix_of, weights_shape
+from ldlrpp.kernels.ldl_weights import radix_of
 
 # Logarithms: positions of a tile at least, neighbours of a tile that is none of whole rows (64 bytes of float32), and
 # stages that a layer's last pass is left with if that takes no pass more: fewer threads, of which more blocks fit.
@@ -215,9 +215,8 @@ def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_b
 
 def scratch_bytes(batch, width, radix, itemsize):
     """Memory that `backward` takes beside its arguments, in bytes, about."""
-    n_rows = weights_shape(width, radix)[0]
     if width == 1 or radix > 4:
-        return ldl_products.scratch_bytes(batch, width, n_rows, itemsize)
+        return ldl_products.scratch_bytes(batch, width, radix, itemsize)
     found = _passes(width, radix, itemsize, True)
     between = (len(found) - 1) * min(batch * width, max(_LEAST_ROWS * width, _BACKWARD_PART))
     sums = 0

@@ -65,8 +65,9 @@ def backward(grad_y, x, weights, scale, grad_x, grad_weights, grad_scale, grad_b
         first += radix
 
 
-def scratch_bytes(batch, width, n_stages, itemsize):
-    """Memory that `backward` takes beside its arguments: inputs of all stages twice, and what is made of a row."""
+def scratch_bytes(batch, width, radix, itemsize):
+    """Memory that `backward` takes beside its arguments: inputs of all stages, and what is made of a row."""
+    n_stages = len(stages(width, radix))
     return min(batch * width, max(width, _PART)) * (n_stages + 4) * itemsize
 
 
