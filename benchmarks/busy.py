@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 
+from record import Record
+
 NEIGHBOUR = "while True: pass"
 LAYER, SPIN = "NUMBA_THREADING_LAYER", "GOMP_SPINCOUNT"
 #: What is fitted, and its environment; 300,000 spins are what libgomp takes by itself.
@@ -66,12 +68,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fits", type=int, default=9, help="fits of every cell")
     parser.add_argument("--only", help="fit this, in this process, and nothing else")
+    Record.argument(parser)
     options = parser.parse_args()
     if options.only:
         fits(options.only, options.fits)
         return
+    record = Record(options)
     kept = {name: value for name, value in os.environ.items() if name not in (LAYER, SPIN)}
-    print(f"{os.cpu_count()} cores\n\n| fit | alone s | one neighbour | two neighbours |\n|---|---|---|---|")
+    add = record.table("fits", "fit", "alone s", "one neighbour s", "one / alone", "two neighbours s", "two / alone")
     for name, environment in RUNS.items():
         cells = []
         for n in range(3):
@@ -79,13 +83,11 @@ def main():
             with neighbours(n):
                 done = subprocess.run(command, env={**kept, **environment}, capture_output=True, text=True, check=False)
             if done.returncode:
+                print(f"{name} is not there: {done.stderr.strip().splitlines()[-1]}", flush=True)
                 break
             cells.append(statistics.median(map(float, done.stdout.split())))
-        if len(cells) == 3:
-            busy = " | ".join(f"{cell:.2f} ({cell / cells[0]:.1f} times)" for cell in cells[1:])
-            print(f"| {name} | {cells[0]:.2f} | {busy} |", flush=True)
         else:
-            print(f"| {name} | not there: {done.stderr.strip().splitlines()[-1]} | | |", flush=True)
+            add(name, cells[0], cells[1], cells[1] / cells[0], cells[2], cells[2] / cells[0])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from common import best
 from from_examples import load
+from record import Record
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
@@ -53,17 +54,18 @@ def dense_epoch(file, widths, n_rows):
     return float(subprocess.check_output(command, text=True))
 
 
-def breakdown(model, X, y):
+def breakdown(record, name, model, X, y):
     """Where the time of an epoch goes: parts of more than a hundredth, by the function that takes it."""
     profile = cProfile.Profile()
     profile.runcall(model.partial_fit, X, y)
     stats = pstats.Stats(profile)
     total = stats.total_tt
     rows = sorted(((own, Path(file).name, name) for (file, _, name), (_, _, own, _, _) in stats.stats.items()))
-    print(f"\nAn epoch of {model}, {total:.2f} s with the profiler\n\n| part | share |\n|---|---|")
+    add = record.table(f"an epoch of {name}, with the profiler", "part", "s", "share")
+    add("all", total, 1.0)
     for own, file, name in reversed(rows):
         if own > total / 100:
-            print(f"| `{file.removesuffix('.py')}.{name}` | {own / total:.0%} |")
+            add(f"`{file.removesuffix('.py')}.{name}`", own, own / total)
 
 
 FIRST_USE = """
@@ -71,23 +73,37 @@ import time
 import numba, numpy, sklearn.neural_network
 start = time.perf_counter()
 import ldlrpp
-print(f"import {time.perf_counter() - start:.2f} s", end="")
+print(time.perf_counter() - start)
 X = numpy.random.default_rng(0).normal(size=(400, 50)).astype("f")
 for estimator in (ldlrpp.LDLClassifier, ldlrpp.RPPClassifier):
     model = estimator(learning_rate="cosine", max_iter=1)
     start = time.perf_counter()
     model.fit(X, X[:, 0] > 0)
-    print(f", {type(model).__name__} {time.perf_counter() - start:.2f} s", end="")
-print()
+    print(time.perf_counter() - start)
 """
 
 
-def first_use():
-    print("\nAfter numba and scikit-learn are imported: ldlrpp, and the first fits, cold and with Numba's cache")
-    with tempfile.TemporaryDirectory() as cache:
-        for _ in range(2):
-            environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
-            print("  " + subprocess.check_output([sys.executable, "-c", FIRST_USE], env=environment, text=True), end="")
+WARMUP = """
+import time, numpy, ldlrpp
+start = time.perf_counter()
+ldlrpp.warmup(numpy.float32)
+print(time.perf_counter() - start)
+"""
+
+
+def first_use(record):
+    """After numba and scikit-learn are imported; RPP's fit comes after LDL's, `warmup()` is in a process of its own."""
+    add = record.table(
+        "first use", "Numba's cache", "import ldlrpp s", "first fit, LDL s", "first fit, RPP s", "warmup() s"
+    )
+    with tempfile.TemporaryDirectory() as fits, tempfile.TemporaryDirectory() as warm:
+        for name in ("cold", "filled"):
+            seconds = []
+            for program, cache in ((FIRST_USE, fits), (WARMUP, warm)):
+                environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+                printed = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
+                seconds += map(float, printed.split())
+            add(name, *seconds)
 
 
 def main():
@@ -95,6 +111,7 @@ def main():
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--dense", type=int, nargs="+", help="time MLPClassifier of these widths, and nothing else")
     parser.add_argument("--rows", type=int, default=10_000, help="rows of an epoch of MLPClassifier that is timed")
+    Record.argument(parser)
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     _, X, y, _, _ = load(options.data)
@@ -104,20 +121,22 @@ def main():
         mlp = MLPClassifier(tuple(options.dense), random_state=0)
         print(epoch(mlp, X[:rows], y[:rows], 2) * len(X) / rows)
         return
-    print(f"{len(X)} rows of {X.shape[1]} features; batches of 200\n")
-    print("| net | MLPClassifier s / epoch | ours s / epoch | times faster | rows predicted a second | one row ms |")
-    print("|---|---|---|---|---|---|")
-    models = []
+    record = Record(options)
+    print(f"{len(X)} rows of {X.shape[1]} features; batches of 200")
+    add = record.table(
+        "epochs", "net", "MLPClassifier s / epoch", "ours s / epoch", "times faster", "rows predicted a second",
+        "one row ms",
+    )  # fmt: skip
+    models = {}
     for name, (estimator, widths, parameters) in NETS.items():
         dense = dense_epoch(options.data, widths, options.rows)
-        model = estimator(widths, random_state=0, **parameters)
+        models[name] = model = estimator(widths, random_state=0, **parameters)
         ours = epoch(model, X, y, 3)
         rate, row = prediction(model, X)
-        print(f"| {name} | {dense:.2f} | {ours:.2f} | {dense / ours:.1f} | {rate:,.0f} | {row:.2f} |", flush=True)
-        models.append(model)
-    for model in models:
-        breakdown(model, X, y)
-    first_use()
+        add(name, dense, ours, dense / ours, round(rate), row)
+    for name, model in models.items():
+        breakdown(record, name, model, X, y)
+    first_use(record)
 
 
 if __name__ == "__main__":

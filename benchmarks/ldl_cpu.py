@@ -1,7 +1,8 @@
 """Time the LDL kernels against a matrix product, an FFT and memory: python benchmarks/ldl_cpu.py
 
-Every line is a ratio of two times of this run on this machine, float32 unless it says otherwise. Rows are (batch, N)
-arrays in C order; outputs exist before the clock starts.
+Ratios are of two times of this run on this machine, float32 unless it says otherwise, LDL of radix 2 unless a radix is
+named. Rows are (batch, N) arrays in C order; outputs exist before the clock starts. GF/s counts 3·N·log2 N a row, sgemm
+is NumPy's product of two matrices of 2048.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import numba
 import numpy as np
 import scipy.fft
 from common import best, multiply_adds
+from record import Record
 
 from ldlrpp import kernels
 from ldlrpp.kernels import cpu
@@ -97,13 +99,12 @@ def sgemm_rate():
     return 2 * 2048**3 / seconds
 
 
-def against_limits(exponent):
+def against_limits(record, exponent):
     """The limit is the larger of a copy of x to y and of the arithmetic: 2 operations a number and stage, and one."""
-    print(f"\nForward and backward, batches of 2^{exponent} numbers; GF/s counts 3·N·log2 N a row, sgemm is 2048³")
-    print(
-        f"{'N':>8}{'forward ms':>12}{'copy ms':>9}{'arith. ms':>11}{'/ limit':>9}{'GF/s':>7}{'/ sgemm':>9}{'/ rfft':>8}"
-        f"{'backward ms':>13}{'(f+b) / f':>11}"
-    )
+    add = record.table(
+        f"2^{exponent} numbers", "N", "forward ms", "copy ms", "arithmetic ms", "/ limit", "GF/s", "/ sgemm", "/ rfft",
+        "backward ms", "(f + b) / f",
+    )  # fmt: skip
     for log in range(6, 17):
         sgemm = sgemm_rate()
         layer = Layer(2**log, 2**exponent >> log)
@@ -112,17 +113,18 @@ def against_limits(exponent):
         arithmetic = layer.x.size / 16 * (2 * log + 1) / multiply_add_rate()
         fft = best(lambda: scipy.fft.rfft(layer.x, workers=os.cpu_count()))  # noqa: B023
         rate = layer.flops / forward
-        print(
-            f"{2**log:>8}{1e3 * forward:>12.3f}{1e3 * moved:>9.3f}{1e3 * arithmetic:>11.3f}"
-            f"{forward / max(moved, arithmetic):>9.2f}{rate / 1e9:>7.0f}{rate / sgemm:>9.2f}{forward / fft:>8.2f}"
-            f"{1e3 * backward:>13.3f}{(forward + backward) / forward:>11.2f}",
-            flush=True,
-        )
+        add(
+            2**log, 1e3 * forward, 1e3 * moved, 1e3 * arithmetic, forward / max(moved, arithmetic), rate / 1e9,
+            rate / sgemm, forward / fft, 1e3 * backward, (forward + backward) / forward,
+        )  # fmt: skip
 
 
-def radix_4_against_2(exponent):
+def radix_4_against_2(record, exponent):
     """The best of alternate runs in the same memory, whose place in the caches makes a difference of its own."""
-    print(f"\nRadix 4 against radix 2, batches of 2^{exponent} numbers: forward, backward, forward and backward")
+    add = record.table(
+        f"radix 4 against 2, 2^{exponent} numbers", "N", "radix 2: forward ms", "backward ms", "radix 4 / 2: forward",
+        "backward", "both",
+    )  # fmt: skip
     for log in range(6, 17):
         layer = Layer(2**log, 2**exponent >> log)
         arrays = layer.parameters[0], layer.grads[0]
@@ -136,17 +138,18 @@ def radix_4_against_2(exponent):
                 times += [best(layer.forward, 25, 0.02), best(layer.backward, 25, 0.02)]
             best_times = np.minimum(times, times if best_times is None else best_times)
         forward, backward, forward_4, backward_4 = best_times
-        print(
-            f"{2**log:>8}{1e3 * forward:>10.3f} ms{forward_4 / forward:>7.2f}{1e3 * backward:>12.3f} ms"
-            f"{backward_4 / backward:>7.2f}{(forward_4 + backward_4) / (forward + backward):>12.2f}",
-            flush=True,
-        )
+        add(
+            2**log, 1e3 * forward, 1e3 * backward, forward_4 / forward, backward_4 / backward,
+            (forward_4 + backward_4) / (forward + backward),
+        )  # fmt: skip
 
 
-def larger_radices():
-    print(
-        "\nRadix: part of the multiply-add peak forward, and forward and backward; both against radix 2; 2^20 numbers"
-    )
+def larger_radices(record):
+    """Parts of the multiply-add peak, of 2^20 numbers."""
+    add = record.table(
+        "radices", "N", "radix", "forward ms", "/ peak", "backward ms", "both / peak", "forward / radix 2",
+        "both / radix 2",
+    )  # fmt: skip
     for log in (8, 10, 12, 14, 16):
         unit = None
         for radix in RADICES:
@@ -156,68 +159,68 @@ def larger_radices():
             part = layer.multiply_adds / rate / forward
             part_of_both = (layer.multiply_adds + layer.multiply_adds_backward) / rate / (forward + backward)
             unit = unit or (forward, forward + backward)
-            print(
-                f"  N = {2**log:>6}, radix {radix:>2}: {1e3 * forward:>8.3f} ms {part:>6.2f} "
-                f"{1e3 * backward:>8.3f} ms {part_of_both:>6.2f}"
-                f"{forward / unit[0]:>10.2f}{(forward + backward) / unit[1]:>7.2f}",
-                flush=True,
-            )
+            add(
+                2**log, radix, 1e3 * forward, part, 1e3 * backward, part_of_both, forward / unit[0],
+                (forward + backward) / unit[1],
+            )  # fmt: skip
 
 
-def a_batch_of_training():
-    print("\nA batch of 200, float32: forward and backward ms")
+def a_batch_of_training(record):
+    add = record.table("a batch of 200", "N", "radix", "forward ms", "backward ms")
     for width in (256, 1024, 2048):
         for radix in RADICES:
             layer = Layer(width, 200, radix=radix)
-            print(f"  N = {width:>4}, radix {radix:>2}: {1e3 * best(layer.forward, 100):.3f}", end="", flush=True)
-            print(f" {1e3 * best(layer.backward, 100):.3f}", flush=True)
+            add(width, radix, 1e3 * best(layer.forward, 100), 1e3 * best(layer.backward, 100))
 
 
-def against_dense():
-    print("\nForward against the dense x @ D of the same width, 2^20 numbers (2^18 from N = 8192 on)")
-    print(f"{'N':>8}{'LDL ms':>10}{'dense ms':>11}{'times faster':>14}")
+def against_dense(record):
+    """The dense x @ D of the same width: 2^20 numbers, 2^18 from N = 8192 on."""
+    add = record.table("against dense", "N", "LDL ms", "dense ms", "times faster")
     for log in range(6, 15):
         layer = Layer(2**log, 2 ** (20 if log < 13 else 18) >> log)
         dense = np.random.default_rng(0).standard_normal((2**log, 2**log), dtype=np.float32)
         time.sleep(0.3)  # as in sgemm_rate
         forward, product = best(layer.forward), best(lambda: np.matmul(layer.x, dense, out=layer.y), 5)  # noqa: B023
-        print(f"{2**log:>8}{1e3 * forward:>10.3f}{1e3 * product:>11.3f}{product / forward:>14.1f}")
+        add(2**log, 1e3 * forward, 1e3 * product, product / forward)
 
 
-def cliffs():
-    print("\nTime / (N · log2 N · batch) against N = 2^12, batch 16")
+def cliffs(record):
+    add = record.table("wide rows, batch 16", "N", "time / (N·log2 N), against N = 2^12")
     layer = Layer(2**12, 16)
     unit = best(layer.forward) / layer.flops
     for log in range(12, 23, 2):
         layer = Layer(2**log, 16)
-        print(f"  N = 2^{log}: {best(layer.forward, 8) / layer.flops / unit:.2f}")
+        add(2**log, best(layer.forward, 8) / layer.flops / unit)
 
 
-def one_row():
-    print("\nOne row against reading its weights once (from wherever they are after the run before)")
+def one_row(record):
+    """Weights are read from wherever they are after the run before."""
+    add = record.table("one row", "N", "µs", "reading its weights once µs", "ratio")
     for log in (10, 16, 20):
         layer = Layer(2**log, 1)
         flat = layer.parameters[0].reshape(-1)
         out = np.empty(64, np.float32)
         stream = min(best(lambda: read(flat, out)), best(lambda: read_alone(flat, out)))  # noqa: B023
         forward = best(layer.forward)
-        print(f"  N = 2^{log}: {1e6 * forward:.1f} µs / {1e6 * stream:.1f} µs = {forward / stream:.2f}")
+        add(2**log, 1e6 * forward, 1e6 * stream, forward / stream)
 
 
-def threads():
-    print(f"\n{numba.config.NUMBA_NUM_THREADS} threads against one, 2^20 numbers")
+def threads(record):
+    n = numba.config.NUMBA_NUM_THREADS
+    add = record.table("threads", "N", "threads", "one thread / all: forward", "backward")
     for log in (10, 16):
         layer = Layer(2**log, 2**20 >> log)
         many = best(layer.forward), best(layer.backward)
         numba.set_num_threads(1)
         one = best(layer.forward), best(layer.backward)
-        numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
-        print(f"  N = 2^{log}: forward {one[0] / many[0]:.2f}, backward {one[1] / many[1]:.2f}")
+        numba.set_num_threads(n)
+        add(2**log, n, one[0] / many[0], one[1] / many[1])
 
 
-def double():
+def double(record):
     single, double = Layer(2**12, 256), Layer(2**12, 256, np.float64)
-    print(f"\nfloat64 against float32 rate, N = 2^12: {best(single.forward) / best(double.forward):.2f}")
+    add = record.table("float64", "N", "rate / that of float32")
+    add(2**12, best(single.forward) / best(double.forward))
 
 
 FIRST_CALL = """
@@ -239,39 +242,38 @@ for call in (forward, backward):
 """
 
 
-def compilation():
-    print("\nFirst call in seconds, forward and backward; cold, then with Numba's cache")
+def compilation(record):
+    """Seconds, cold and then with Numba's cache."""
+    add = record.table("first call", "dtype", "N", "forward s", "backward s", "with the cache: forward s", "backward s")
     for dtype in ("float32", "float64"):
         for width in (1024, 16384):
             with tempfile.TemporaryDirectory() as cache:
                 command = [sys.executable, "-c", FIRST_CALL, dtype, str(width)]
                 environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
                 cold, warm = (subprocess.check_output(command, env=environment, text=True) for _ in range(2))
-            print(f"  {dtype}, N = {width}: {cold}  {warm}")
+            add(dtype, width, *map(float, cold.split()), *map(float, warm.split()))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--rates", action="store_true", help="print the first table only, as for another NUMBA_CPU_NAME"
+        "--rates", action="store_true", help="measure the first table only, as for another NUMBA_CPU_NAME"
     )
+    Record.argument(parser)
     options = parser.parse_args()
+    record = Record(options)
     print(f"{numba.get_num_threads()} threads; sgemm 2048³: {sgemm_rate() / 1e9:.0f} GF/s")
-    against_limits(20)
+    against_limits(record, 20)
     if options.rates:
         return
-    against_limits(18)
-    against_limits(22)
+    for exponent in (18, 22):
+        against_limits(record, exponent)
     for exponent in (18, 20, 22):
-        radix_4_against_2(exponent)
-    larger_radices()
-    a_batch_of_training()
-    against_dense()
-    cliffs()
-    one_row()
-    threads()
-    double()
-    compilation()
+        radix_4_against_2(record, exponent)
+    for part in (
+        larger_radices, a_batch_of_training, against_dense, cliffs, one_row, threads, double, compilation,
+    ):  # fmt: skip
+        part(record)
 
 
 if __name__ == "__main__":

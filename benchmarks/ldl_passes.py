@@ -7,9 +7,12 @@ passes compute again what lay between two stages, and for scale and bias. Arrays
 bytes behind one.
 """
 
+import argparse
+
 import numba
 import numpy as np
 from common import best, multiply_adds
+from record import Record
 
 from ldlrpp.kernels.cpu import ldl_passes as two
 from ldlrpp.kernels.cpu import ldl_passes4 as four
@@ -64,14 +67,17 @@ def aligned(size, offset=0):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    Record.argument(parser)
+    record = Record(parser.parse_args())
     rng = np.random.default_rng(0)
     operation = best(lambda: multiply_adds(np.full(16, 0.5, np.float32), 100_000), 30) / 1_200_000
-    print(f"A multiply-add of a vector: {1e9 * operation:.3f} ns\n")
-    print(
-        f"{'pass, operations a line':26}{'lines × rows':>14}{'ns / line':>11}"
-        f"{'/ arithmetic':>14}{'/ arithmetic, unaligned':>25}"
-    )
+    record.table("a multiply-add of a vector", "ns")(1e9 * operation)
     for n_lines, rows in ((16, 8), (64, 16)):
+        add = record.table(
+            f"{n_lines} lines of {rows} rows", "pass", "operations a line", "ns a line", "/ arithmetic",
+            "/ arithmetic, arrays 16 bytes off",
+        )  # fmt: skip
         # [line][row][lane] with a line of padding after every line
         at = two.Place(0, (rows + 1) * 16, 0, 16)
         for function, kind, members, operations in PASSES:
@@ -88,11 +94,8 @@ def main():
                     30,
                 )
                 units.append(seconds / (times * n_lines * rows))
-            name = f"{function.function.__name__}, {operations}"
-            print(
-                f"{name:26}{n_lines:>8} × {rows:<3}{1e9 * units[0]:>11.3f}{units[0] / operation / operations:>14.2f}"
-                f"{units[1] / operation / operations:>25.2f}"
-            )
+            parts = (unit / operation / operations for unit in units)
+            add(f"`{function.function.__name__}`", operations, 1e9 * units[0], *parts)
 
 
 if __name__ == "__main__":

@@ -87,8 +87,7 @@ def main():
         print(json.dumps(measure(options.network, options.data, options.epochs)))
         return
     data = "digits" if options.data is None else options.data.stem
-    # files have places that say nothing to others
-    found = {"about": about() | {"command": f"python benchmarks/loss.py --data {data}"}, "data": data, "networks": {}}
+    found = {"about": about(), "data": data, "networks": {}}
     for name in NETWORKS:
         command = [sys.executable, __file__, "--network", name, "--epochs", str(options.epochs)]
         command += [] if options.data is None else ["--data", str(options.data)]

@@ -28,9 +28,15 @@ def about():
         # what NumPy's BLAS takes the processor for: OPENBLAS_CORETYPE in the environment may have it take an older one
         "blas": blas(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
-        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "command": command(),
         "commit": commit or None,
     }
+
+
+def command():
+    """What was run; places of files outside of the repository say nothing to others."""
+    arguments = (Path(word).stem if os.path.isabs(word) else word for word in sys.argv[1:])
+    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *arguments])
 
 
 def processor():

@@ -15,6 +15,7 @@ from pathlib import Path
 import numba
 import numpy as np
 from common import best
+from record import Record
 
 from ldlrpp.kernels import bijection, cpu
 from ldlrpp.kernels.cpu.threads import single_threaded_blas
@@ -66,42 +67,46 @@ def dense_times(m, width, batch):
     return forward, forward + backward
 
 
-def against_dense():
-    print("\nForward / dense forward, forward + backward / dense; ns of one core for a wide weight, forward")
-    print(f"{'m, n, k':>16}{'batch':>7}{'dense ms':>10}{'RPP ms':>9}{'f / f':>7}{'f+b / f+b':>11}{'ns':>7}")
+def against_dense(record):
+    """The last column is the time of one core for a wide weight, forward."""
+    add = record.table(
+        "against dense",
+        "m, n, k",
+        "batch",
+        "dense forward ms",
+        "RPP forward ms",
+        "forward / dense",
+        "both / dense",
+        "ns",
+    )
     for m, n, k in SHAPES:
         for batch in BATCHES:
             dense = dense_times(m, n * k, batch)
             rpp = Layers(m, n, k, batch).times()
             ns = 1e9 * rpp[0] * numba.get_num_threads() / (m * n * k)
-            print(
-                f"{f'{m}, {n}, {k}':>16}{batch:>7}{1e3 * dense[0]:>10.3f}{1e3 * rpp[0]:>9.3f}"
-                f"{rpp[0] / dense[0]:>7.2f}{rpp[1] / dense[1]:>11.2f}{ns:>7.2f}",
-                flush=True,
-            )
+            add(f"{m}, {n}, {k}", batch, 1e3 * dense[0], 1e3 * rpp[0], rpp[0] / dense[0], rpp[1] / dense[1], ns)
 
 
-def variants():
-    print("\nForward (forward + backward) / dense: permutations computed and kept, kept with the wide weights between")
-    print(
-        "forward and backward, as in training, the first and the third with signs, and shared by the columns of a head"
-    )
-    titles = ("computed", "kept", "weights too", "signs", "signs, kept", "shared")
-    print(f"{'m, n, k':>16}{'batch':>7}" + "".join(f"{title:>15}" for title in titles) + f"{'kept MiB':>10}")
+#: Permutations computed and kept, kept with the wide weights between forward and backward, as in training, the first
+#: and the third with signs, and shared by the columns of a head.
+VARIANTS = {
+    "computed": {}, "kept": {"kept": True}, "weights too": {"kept": True, "wide": True}, "signs": {"signs": True},
+    "signs, weights too": {"signs": True, "kept": True, "wide": True}, "shared": {"share_columns": True},
+}  # fmt: skip
+
+
+def variants(record):
+    """Forward (forward and backward) / dense."""
+    heads = (f"{name}{what}" for name in VARIANTS for what in ("", ", both"))
+    add = record.table("variants", "m, n, k", "batch", *heads, "kept MiB")
     for m, n, k in SHAPES:
         for batch in (1, 64, 256):
             dense = dense_times(m, n * k, batch)
-            cells = []
-            for options in (
-                {}, {"kept": True}, {"kept": True, "wide": True}, {"signs": True},
-                {"signs": True, "kept": True, "wide": True}, {"share_columns": True},
-            ):  # fmt: skip
+            ratios = []
+            for options in VARIANTS.values():
                 rpp = Layers(m, n, k, batch, **options).times()
-                cells.append(f"{rpp[0] / dense[0]:.2f} ({rpp[1] / dense[1]:.2f})")
-            mib = 2 * m * n * k / 2**20
-            print(
-                f"{f'{m}, {n}, {k}':>16}{batch:>7}" + "".join(f"{c:>15}" for c in cells) + f"{mib:>10.1f}", flush=True
-            )
+                ratios += [rpp[0] / dense[0], rpp[1] / dense[1]]
+            add(f"{m}, {n}, {k}", batch, *ratios, 2 * m * n * k / 2**20)
 
 
 @numba.njit
@@ -115,8 +120,11 @@ def generate(m, n_columns, signs, source, rows, tile):
                 cpu.rpp._gather(source, rows[r], tile)
 
 
-def entries():
-    print("\nA permutation entry on one core, ns: its hash, hash and gather; the same with signs")
+def entries(record):
+    """Of one core."""
+    add = record.table(
+        "an entry", "m", "hash ns", "hash and gather ns", "with signs: hash ns", "hash and gather, signs ns"
+    )
     for m in (64, 100, 784, 1000, 1024, 4096, 65536):
         source, n_columns = np.ones(m, np.float32), max(8, 2**20 // m // 8 * 8)
         seconds = [
@@ -124,7 +132,7 @@ def entries():
             for signs, dtype in ((s, bijection.entry_dtype(m, s)) for s in (False, True))
             for tile in (source[:0], np.empty_like(source))
         ]
-        print(f"  m = {m}: " + ", ".join(f"{1e9 * s / (m * n_columns):.2f}" for s in seconds), flush=True)
+        add(m, *(1e9 * s / (m * n_columns) for s in seconds))
 
 
 def peak():
@@ -140,27 +148,32 @@ def peak():
         small.forward(), small.backward()
         for array in (layers.y, layers.grad_x, layers.grad_hidden_t):
             array[:] = 0
-        for name, function in (("forward", layers.forward), ("backward", layers.backward)):
+        for function in (layers.forward, layers.backward):
             # sets the peak to what there is
             Path("/proc/self/clear_refs").write_text("5")
             before = status("VmRSS")
             function()
-            print(f"  {name} {status('VmHWM') - before:.0f} MiB")
+            print(f"{status('VmHWM') - before:.1f}")
+
+
+def memory(record):
+    """Beyond inputs and outputs, batch 64; the wide matrix has 1 GiB."""
+    printed = subprocess.check_output([sys.executable, __file__, "--memory"], text=True)
+    record.table("memory", "m, n, k", "forward MiB", "backward MiB")("8192, 64, 512", *map(float, printed.split()))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--memory", action="store_true", help="measure memory in this process, and nothing else")
-    if parser.parse_args().memory:
+    Record.argument(parser)
+    options = parser.parse_args()
+    if options.memory:
         peak()
         return
+    record = Record(options)
     print(f"{numba.get_num_threads()} threads")
-    entries()
-    against_dense()
-    variants()
-    print("\nMemory beyond inputs and outputs, m = 8192, n = 64, k = 512 (a wide matrix of 1 GiB), batch 64")
-    sys.stdout.flush()
-    subprocess.run([sys.executable, __file__, "--memory"], check=True)
+    for part in (entries, against_dense, variants, memory):
+        part(record)
 
 
 if __name__ == "__main__":
