@@ -7,11 +7,10 @@ package's dense layers with the defaults of all its networks, MLPClassifier is s
 for testing; of a file its test images, or a sixth. Seeds change initial weights, the order of samples and the split; a
 file's split stays. Scores are accuracies, R² for diabetes, mean ± standard deviation over the seeds; seconds are the
 median of the fits. What takes more than half a minute is fitted twice, and models that are not of this package once
-where there are more than 10,000 samples. --json keeps the results in a file, for benchmarks/pareto.py.
+where there are more than 10,000 samples.
 """
 
 import argparse
-import json
 import time
 import warnings
 from itertools import pairwise
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from from_examples import dense_width, load, n_parameters
-from sklearn.base import is_classifier
+from record import Record
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
@@ -100,8 +99,8 @@ def models(n_inputs, n_outputs, regression, epochs, seed):
     }
 
 
-def compare(name, split, seeds, only):
-    """Print the table of a data set, and return it; ``split`` gives the data of a seed."""
+def compare(record, name, split, seeds, only):
+    """Fit all models to a data set; ``split`` gives the data of a seed."""
     results = {}
     for seed in range(seeds):
         X_train, y_train, X_test, y_test = split(seed)
@@ -118,20 +117,15 @@ def compare(name, split, seeds, only):
                 continue
             start = time.perf_counter()
             model.fit(X_train, y_train)
-            result["seconds"].append(round(time.perf_counter() - start, 3))
-            result["scores"].append(round(model.score(X_test, y_test), 5))
+            result["seconds"].append(time.perf_counter() - start)
+            result["scores"].append(model.score(X_test, y_test))
             result["parameters"] = n_parameters(model)
             # OpenBLAS's threads wait actively for a while, and would take time from whoever is next
             time.sleep(0.3)
-    score = "accuracy" if is_classifier(model) else "R²"
-    print(f"\n{name}: {len(X_train)} + {len(X_test)} samples of {X_train.shape[1]} features, {epochs} epochs\n")
-    print(f"| model | test {score} | parameters | s |\n|---|---|---|---|")
+    print(f"\n{len(X_train)} + {len(X_test)} samples of {X_train.shape[1]} features, {epochs} epochs")
+    add = record.table(name, "model", "score", "parameters", "s")
     for label, result in results.items():
-        scores = result["scores"]
-        score = f"{np.mean(scores):.4f}" + (f" ± {np.std(scores):.4f}" if len(scores) > 1 else "")
-        size = "–" if result["parameters"] is None else f"{result['parameters']:,}"
-        print(f"| {label} | {score} | {size} | {np.median(result['seconds']):.1f} |", flush=True)
-    return results
+        add(label, result["scores"], result["parameters"], np.median(result["seconds"]))
 
 
 def main():
@@ -140,20 +134,17 @@ def main():
     parser.add_argument("--tables", nargs="*", choices=list(TABLES), default=list(TABLES))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[""], help="what the names of models begin with")
-    parser.add_argument("--json", type=Path, help="file of results, to which these are added")
+    Record.argument(parser)
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted, not waited out
     warmup(np.float32)
+    record = Record(options)
     splits = {name: lambda seed, loader=TABLES[name]: table(loader, seed) for name in options.tables}
     for file in options.data:
         name, data = images(file)
         splits[name] = lambda seed, data=data: data
     for name, split in splits.items():
-        results = compare(name, split, options.seeds, tuple(options.only))
-        if options.json:
-            kept = json.loads(options.json.read_text()) if options.json.exists() else {}
-            kept[name] = {**kept.get(name, {}), **results}
-            options.json.write_text(json.dumps(kept, indent=1) + "\n")
+        compare(record, name, split, options.seeds, tuple(options.only))
 
 
 if __name__ == "__main__":

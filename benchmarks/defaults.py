@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from accuracy import LDL_WIDTHS, RPP_WIDTHS, TABLES, images
 from from_examples import n_parameters, signals
+from record import Record, cell
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -155,23 +156,19 @@ def fits(kinds, parameters, data, seeds):
         yield model, model.score(X_val, y_val), seconds
 
 
-def radices(data, seeds):
-    """Print the tables of radices."""
+def radices(record, data, seeds):
+    """Tables of radices: score, seconds and parameters."""
     for name, values in data.items():
         n_inputs = values[0].shape[1]
-        print(f"\n| {name} | {' | '.join(f'radix {radix}' for radix in RADICES)} |\n|---|{'---|' * len(RADICES)}")
+        add = record.table(name, "network", *(f"radix {radix}" for radix in RADICES))
         for width in (256, 512, 1024, 2048, 4096):
-            if 4 * width < n_inputs:
-                continue
-            print(f"| LDL ({width}, {width})", end="", flush=True)
-            for radix in RADICES:
-                parameters = {"hidden_layer_sizes": (width, width), "radix": radix}
-                print(f" | {_cell(LDL_NETWORK[0], parameters, values, seeds)}", end="", flush=True)
-            print(" |")
-        print("\n| dense | accuracy, seconds, parameters |\n|---|---|")
+            if 4 * width >= n_inputs:
+                networks = [{"hidden_layer_sizes": (width, width), "radix": radix} for radix in RADICES]
+                add(f"LDL ({width}, {width})", *(_cell(LDL_NETWORK[0], each, values, seeds) for each in networks))
+        add = record.table(f"{name}, dense", "dense", "score, seconds, parameters")
         for width in (32, 64, 128, 256, 512):
             parameters = {"hidden_layers": [("dense", width)] * 2}
-            print(f"| ({width}, {width}) | {_cell(DENSE_NETWORK[0], parameters, values, seeds)} |", flush=True)
+            add(f"({width}, {width})", _cell(DENSE_NETWORK[0], parameters, values, seeds))
 
 
 def _cell(kinds, parameters, data, seeds):
@@ -181,7 +178,7 @@ def _cell(kinds, parameters, data, seeds):
         if len(results) == 2 and seconds > 10:
             break
     scores, times, (size, *_) = zip(*results, strict=True)
-    return f"{np.mean(scores):.4f} ± {np.std(scores):.4f}, {np.median(times):.2f} s, {size:,}"
+    return f"{cell(scores)}, {np.median(times):.2f} s, {size:,}"
 
 
 def main():
@@ -190,25 +187,29 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     titles = [*COMPARED, "radices"]
     parser.add_argument("--only", nargs="*", choices=titles, default=titles)
+    Record.argument(parser)
     options = parser.parse_args()
+    record = Record(options)
     warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted, not waited out
     warmup(np.float32)
     data = dict(splits(options.data))
     for title in options.only:
         if title == "radices":
             largest = {name.partition(",")[0]: (name, values) for name, values in data.items()}
-            radices({**dict(largest.values()), **dict(long_signals())}, options.seeds)
+            radices(record, {**dict(largest.values()), **dict(long_signals())}, options.seeds)
             continue
         kinds, common, variants, most = COMPARED[title]
         scored = {name: values for name, values in data.items() if len(values[0]) <= most}
-        print(f"\n| {title} | {' | '.join(scored)} |\n|---|{'---|' * len(scored)}", flush=True)
+        add = record.table(title, "", *scored)
         for label, parameters in variants.items():
             LDL.decayed = ("weights",) if "butterflies" in label else ()
-            print(f"| {label}", end="", flush=True)
-            for values in scored.values():
-                scores = [score for _, score, _ in fits(kinds, {**common, **parameters}, values, options.seeds)]
-                print(f" | {np.mean(scores):.4f} ± {np.std(scores):.4f}", end="", flush=True)
-            print(" |", flush=True)
+            add(
+                label,
+                *(
+                    [score for _, score, _ in fits(kinds, {**common, **parameters}, values, options.seeds)]
+                    for values in scored.values()
+                ),
+            )
 
 
 if __name__ == "__main__":

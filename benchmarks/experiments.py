@@ -14,6 +14,7 @@ import numpy as np
 from accuracy import LDL_WIDTHS, TABLES
 from defaults import splits
 from members import Members, Rebuilt, TakingTurns
+from record import Record
 from sklearn.ensemble import (
     BaggingClassifier,
     BaggingRegressor,
@@ -219,13 +220,15 @@ def main():
     parser.add_argument("--only", nargs="*", choices=EXPERIMENTS, default=list(EXPERIMENTS))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--on", nargs="*", default=[""], help="what the data sets' names begin with")
+    Record.argument(parser)
     options = parser.parse_args()
+    record = Record(options)
     warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted, not waited out
     warmup(np.float32)
     data = {name: parts for name, parts in splits(options.data) if name.startswith(tuple(options.on))}
     variants = {"the defaults": ldl()} | {k: v for name in options.only for k, v in EXPERIMENTS[name].items()}
     seconds = {}
-    print(f"| LDL {LDL_WIDTHS} | {' | '.join(data)} |\n|---|{'---|' * len(data)}")
+    add = record.table("variants", "", *data)
     for label, variant in variants.items():
         cells, seconds[label] = [], []
         for name, (X_train, y_train, X_val, y_val, epochs) in data.items():
@@ -238,12 +241,12 @@ def main():
                 model.fit(X_train, y_train)
                 times.append(time.perf_counter() - start)
                 scores.append(model.score(X_val, y_val))
-            cells.append(f"{np.mean(scores):.4f} ± {np.std(scores):.4f}" if scores else "–")
-            seconds[label].append(f"{np.median(times):.2f}" if times else "–")
-        print(f"| {label} | {' | '.join(cells)} |", flush=True)
-    print(f"\n| seconds of a fit | {' | '.join(data)} |\n|---|{'---|' * len(data)}")
+            cells.append(scores)
+            seconds[label].append(np.median(times) if times else None)
+        add(label, *cells)
+    add = record.table("seconds of a fit", "", *data)
     for label, cells in seconds.items():
-        print(f"| {label} | {' | '.join(cells)} |")
+        add(label, *cells)
 
 
 if __name__ == "__main__":

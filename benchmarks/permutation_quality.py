@@ -5,10 +5,12 @@ frequent step of a column beside that of NumPy's permutations; then statistics o
 with fewer columns.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
 import numpy as np
+from record import Record
 
 from ldlrpp import kernels
 from ldlrpp.kernels import bijection
@@ -21,21 +23,11 @@ ENTRIES = 10_000_000
 MAX_COLUMNS = 20_000
 
 
-def permutations():
-    titles = (
-        "m",
-        "columns",
-        "pos × value",
-        "step, 1",
-        "step, 2",
-        "step, b",
-        "serial",
-        "fixed",
-        "(var)",
-        "agree",
-        "(var)",
-    )
-    print("".join(f"{title:>12}" for title in (*titles, "top step", "random's")))
+def permutations(record):
+    add = record.table(
+        "permutations", "m", "columns", "pos × value", "step, 1", "step, 2", "step, b", "serial", "fixed", "(var)",
+        "agree", "(var)", "top step", "random's",
+    )  # fmt: skip
     for m in SIZES:
         n_columns = max(4, min(MAX_COLUMNS, ENTRIES // m))
         columns = np.ascontiguousarray(kernels.rpp_permutation(m, n_columns, 1, 2026)[0].T.astype(np.int64))
@@ -51,10 +43,11 @@ def permutations():
             statistics.most_frequent_step(columns[:n_random]),
             statistics.most_frequent_step(random),
         )
-        print(f"{m:>12}{n_columns:>12}" + "".join(f"{value:>12.2f}" for value in values))
+        add(m, n_columns, *(f"{value:.2f}" for value in values))
 
 
-def signs():
+def signs(record):
+    add = None
     for m in (16, 64, *SIZES):
         n_columns = max(4, min(MAX_COLUMNS, ENTRIES // m))
         entries = kernels.rpp_permutation(m, n_columns, 1, 2026, signs=True)[0].T
@@ -62,14 +55,16 @@ def signs():
         columns, negative = (entries & (2**sign_bit - 1)).astype(np.int64), entries >> sign_bit
         b = bijection.feistel_sides(m)[1] if m > bijection.FISHER_YATES_INPUTS else 8
         values = statistics.sign_deviations(columns, 1.0 - 2.0 * negative, b)
-        if m == 16:
-            print("\n" + "".join(f"{title:>12}" for title in ("m", "columns", *values)))
-        print(f"{m:>12}{n_columns:>12}" + "".join(f"{value:>12.2f}" for value in values.values()), flush=True)
+        add = add or record.table("signs", "m", "columns", *values)
+        add(m, n_columns, *(f"{value:.2f}" for value in values.values()))
 
 
 def main():
-    permutations()
-    signs()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    Record.argument(parser)
+    record = Record(parser.parse_args())
+    permutations(record)
+    signs(record)
 
 
 if __name__ == "__main__":

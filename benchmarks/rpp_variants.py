@@ -7,12 +7,12 @@ one seed, at several learning rates; Adam divides it out).
 """
 
 import argparse
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 from from_examples import load
+from record import Record
 from sklearn.exceptions import ConvergenceWarning
 
 from ldlrpp import RPPClassifier
@@ -34,39 +34,33 @@ def scores(data, n_seeds, **options):
     return results
 
 
-def row(title, results):
-    if not results:
-        print(f"| {title} | diverged | |", flush=True)
-        return
-    accuracy, loss = np.array(results).T
-    spread = f" ± {accuracy.std():.3f}" if len(accuracy) > 1 else ""
-    print(f"| {title} | {accuracy.mean():.3f}{spread} | {loss.mean():.3f} |", flush=True)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--epochs", type=int, help="epochs (default: 30, or 4 for more than 10,000 images)")
     parser.add_argument("--seeds", type=int, default=3)
+    Record.argument(parser)
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
+    record = Record(options)
     for file in options.files:
         data = load(file)
         epochs = options.epochs or (4 if len(data[1]) > 10_000 else 30)
-        start = time.perf_counter()
-        print(f"\n{data[0]}, {len(data[1])} images, {epochs} epochs, {options.seeds} seeds\n")
-        print("| variant | test accuracy | training loss |\n|---|---|---|")
-        for share_columns in (False, True):
-            title = "Adam, " + (
-                "columns that share permutations" if share_columns else "a permutation for every column"
-            )
-            row(title, scores(data, options.seeds, share_columns=share_columns, max_iter=epochs))
-        row("Adam, no signs", scores(data, options.seeds, signs=False, max_iter=epochs))
+        print(f"\n{data[0]}, {len(data[1])} images, {epochs} epochs, {options.seeds} seeds")
+        add = record.table(data[0], "variant", "test accuracy", "training loss")
+
+        def row(title, n_seeds, add=add, data=data, epochs=epochs, **parameters):
+            results = scores(data, n_seeds, max_iter=epochs, **parameters)
+            accuracy, loss = zip(*results, strict=True) if results else ("diverged", ())
+            add(title, accuracy, np.mean(loss) if loss else None)
+
+        row("Adam, a permutation for every column", options.seeds)
+        row("Adam, columns that share permutations", options.seeds, share_columns=True)
+        row("Adam, no signs", options.seeds, signs=False)
         for grad_scale in ("sum", "sqrt", "mean"):
             for rate in (0.001, 0.01, 0.1):
-                sgd = {"solver": "sgd", "learning_rate_init": rate, "grad_scale": grad_scale, "max_iter": epochs}
-                row(f"SGD, learning rate {rate}, {grad_scale}", scores(data, 1, **sgd))
-        print(f"\n{time.perf_counter() - start:.0f} s")
+                sgd = {"solver": "sgd", "learning_rate_init": rate, "grad_scale": grad_scale}
+                row(f"SGD, learning rate {rate}, {grad_scale}", 1, **sgd)
 
 
 if __name__ == "__main__":
