@@ -1,8 +1,8 @@
 """Accuracy against parameters and seconds, widths of 64 to 16384: python benchmarks/widths.py [--data FILE]
 
 LDL and dense networks of two relu layers, default parameters, ten epochs, batches of 200; the dense layers are this
-package's, with the same averages and rate. FILE is what examples/fashion_mnist_rpp.py takes with --data, of which the
-first 10,000 training images are learned; without it the data are scikit-learn's digits. Three seeds, one where a fit
+package's, with the same averages and rate. FILE is what examples/fashion_mnist_rpp.py takes with --data, of which
+10,000 training images are learned; without it the data are scikit-learn's digits. Three seeds, one where a fit
 takes more than half a minute; seconds are the median of the fits.
 """
 
@@ -41,8 +41,9 @@ def main():
     warnings.simplefilter("ignore", ConvergenceWarning)  # epochs are counted, not waited out
     warmup(np.float32)
     X, y, X_test, y_test = load(options.data)
-    X, y = X[: options.rows] - X.mean(), y[: options.rows]
-    X_test = X_test - X.mean()
+    # of files that are sorted by class, too
+    learned = np.random.default_rng(0).permutation(len(X))[: options.rows]
+    X, y, X_test = X[learned] - X.mean(), y[learned], X_test - X.mean()
     record = Record(options)
     for name, kind in (("LDL", ldl), ("dense", dense)):
         add = record.table(name, "width", "parameters", "test accuracy", "s")
