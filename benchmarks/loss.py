@@ -14,7 +14,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from machine import about
+from record import Record
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -80,24 +80,26 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--json", type=Path, help="file for all figures")
+    Record.argument(parser)
     parser.add_argument("--network", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.network:
         print(json.dumps(measure(options.network, options.data, options.epochs)))
         return
-    data = "digits" if options.data is None else options.data.stem
-    found = {"about": about(), "data": data, "networks": {}}
+    record, last = Record(options), []
+    print("digits" if options.data is None else options.data.stem)
     for name in NETWORKS:
         command = [sys.executable, __file__, "--network", name, "--epochs", str(options.epochs)]
         command += [] if options.data is None else ["--data", str(options.data)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        row = found["networks"][name] = json.loads(done.stdout.splitlines()[-1])
-        last = f"{row['seconds'][-1]:.2f} s, loss {row['loss'][-1]:.4f}, test accuracy {row['accuracy']:.4f}"
-        print(f"{name}: {options.epochs} epochs in {last}", flush=True)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+        found = json.loads(done.stdout.splitlines()[-1])
+        add = record.table(name, "epoch", "s", "training loss")
+        for row in zip(range(1, options.epochs + 1), found["seconds"], found["loss"], strict=True):
+            add(*row)
+        last.append((name, found["seconds"][-1], found["loss"][-1], found["accuracy"]))
+    add = record.table("networks", "", "s", "training loss", "test accuracy")
+    for row in last:
+        add(*row)
 
 
 if __name__ == "__main__":

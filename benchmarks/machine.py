@@ -14,6 +14,9 @@ PACKAGES = (
     "ldlrpp", "numba", "numpy", "scipy", "scikit-learn", "torch", "torch-structured", "lazylinop", "skorch", "tbb",
 )  # fmt: skip
 
+# What of the environment makes a run another one.
+_CHOSEN = "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_THREADING_LAYER", "NUMBA_ENABLE_CUDASIM"
+
 
 def about():
     """Everything, as JSON takes it."""
@@ -34,9 +37,12 @@ def about():
 
 
 def command():
-    """What was run; places of files outside of the repository say nothing to others."""
-    arguments = (Path(word).stem if os.path.isabs(word) else word for word in sys.argv[1:])
-    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *arguments])
+    """What was run; places of files outside of the repository say nothing to others, nor where results went."""
+    chosen = [f"{name}={os.environ[name]}" for name in _CHOSEN if name in os.environ]
+    pairs = zip(["", *sys.argv[1:]], sys.argv[1:], strict=False)
+    words = [word for before, word in pairs if not {before, word} & {"--json", "--output"}]
+    arguments = (Path(word).stem if os.path.isabs(word) else word for word in words)
+    return " ".join([*chosen, "python", "/".join(Path(sys.argv[0]).absolute().parts[-2:]), *arguments])
 
 
 def processor():

@@ -1,27 +1,19 @@
-"""Draw accuracy against seconds and against parameters: python benchmarks/pareto.py [--data mnist] [--output FILE]
+"""Accuracy against seconds and against parameters: a line joins the models that no other one beats in both.
 
-From benchmarks/accuracy.json, which benchmarks/accuracy.py --json writes. A line joins the models that no other one
-beats in both. "radix" are other radices of LDL 2 × 1024, which is of radix 4.
+"radix" are other radices of LDL 2 × 1024, which is of radix 4.
 """
 
-import argparse
-import json
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.transforms import Bbox
 
-FILE = Path(__file__).parent / "accuracy.json"
+#: Colour, that of texts if none, and marker.
 FAMILIES = {
     "LDL": ("#0072b2", "o"),
     "RPP": ("#d55e00", "s"),
-    "dense": ("#333333", "^"),
-    "MLPClassifier": ("#333333", "v"),
-    "logistic": ("#999999", "D"),
+    "dense": (None, "^"),
+    "MLPClassifier": (None, "v"),
+    "logistic": ("#8a8a8a", "D"),
     "HistGradientBoosting": ("#009e73", "P"),
 }
 
@@ -65,49 +57,35 @@ def label(axes, texts, taken):
         taken.append(note.get_window_extent(renderer))
 
 
-def draw(axes, results, cost, title):
-    known = {name: result for name, result in results.items() if result.get(cost) is not None}
-    costs = np.array([float(np.median(result[cost])) for result in known.values()])
-    scores = np.array([np.mean(result["scores"]) for result in known.values()])
+def pareto(found, axes, paper, data="mnist"):
+    """From the tables of `accuracy.py`."""
+    # the cosine is a hair from the same without it
+    results = [row for row in found[data]["rows"] if not row[0].endswith("cosine")]
+    axes[0].set_ylabel(f"test accuracy in %, {data.upper()}")
+    for ax, place, title in zip(axes, (3, 2), ("seconds of a fit", "parameters"), strict=True):
+        known = [row for row in results if row[place] is not None]
+        _draw(ax, [row[0] for row in known], [np.mean(row[1]) for row in known], [row[place] for row in known], title)
+
+
+def _draw(axes, names, scores, costs, title):
+    ink, costs, scores = plt.rcParams["text.color"], np.array(costs), np.array(scores)
     on_front = front(costs, scores)
     errors = 100 * (1 - scores)
-    axes.plot(costs[on_front], errors[on_front], color="#dddddd", linewidth=8, zorder=0, solid_capstyle="round")
+    axes.plot(costs[on_front], errors[on_front], color=ink, alpha=0.15, linewidth=8, zorder=0, solid_capstyle="round")
     axes.set(xscale="log", yscale="log", xlabel=title, xlim=(costs.min() / 2, costs.max() * 5))
     worst, least = max(errors) * 1.15, min(errors) / 1.15
     ticks = [tick for tick in (0.5, 1, 1.5, 2, 3, 5, 7, 10, 15, 20, 30, 50) if least < tick < worst]
     axes.set_yticks(ticks, [f"{100 - tick:g}" for tick in ticks])
     axes.set_yticks([], minor=True)
     axes.set_ylim(worst, least)
-    axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     texts = []
-    for i, name in enumerate(known):
+    for i, name in enumerate(names):
         color, marker = next(style for family, style in FAMILIES.items() if name.startswith(family))
+        color = color or ink
         axes.plot(costs[i], errors[i], marker, color=color, markersize=8)
         weight = "bold" if i in on_front else "normal"
         texts.append((costs[i], errors[i], short(name), {"fontsize": 9, "color": color, "fontweight": weight}))
     axes.figure.canvas.draw()
     points = [axes.transData.transform((x, y)) for x, y, *_ in texts]
     label(axes, texts, [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in points])
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="mnist")
-    parser.add_argument("--output", type=Path, default=Path("pareto.png"))
-    options = parser.parse_args()
-    results = json.loads(FILE.read_text())[options.data]
-    # a hair from the same without it
-    results.pop("LDL (1024, 1024), cosine", None)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6.5), sharey=True)
-    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.1, top=0.98, wspace=0.05)
-    draw(left, results, "seconds", "seconds of a fit")
-    draw(right, results, "parameters", "parameters")
-    left.set_ylabel(f"test accuracy in %, {options.data}")
-    figure.savefig(options.output, dpi=90)
-    plt.close(figure)
-    print(f"The picture is in {options.output}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,12 @@
 """LDL and RPP beside what others have, each in a process of its own: python benchmarks/peers.py [--json FILE]
 
 Every peer is first compared with ``tests/reference.py``, or with its own definition where that has none of it, on a few
-rows in float32 (outputs; LDL's gradients too); then timed on as many threads as it takes by itself. One that is not
-installed is left out, with the line that installs it: ``pip install ".[peers]"`` has most. Times are medians of a call,
-in ms; memory is what calls take at their peak beside the weights, the batch and the gradients of its outputs. A linear
-map is one from N inputs to N outputs, with gradients of inputs and weights where there are any; an epoch is one of
-10,000 random rows of 784 numbers, ten classes, two relu layers of 1024, batches of 200, Adam, by `partial_fit`.
+rows in float32, and its gradients with differences of outputs; then timed on as many threads as it takes by itself. One
+that is not installed is left out, with the line that installs it: ``pip install ".[peers]"`` has most. Times are
+medians of a call, in ms; memory is what calls take at their peak beside the weights, the batch and the gradients of its
+outputs. A linear map is one from N inputs to N outputs, with gradients of inputs and weights where there are any; an
+epoch is one of 10,000 random rows of 784 numbers, ten classes, two relu layers of 1024, batches of 200, Adam, by
+`partial_fit`.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from machine import about
+from record import Record
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import reference
@@ -53,6 +54,19 @@ class _Linear:
     def __init__(self, width, batch):
         self.width, self.x, self.grad_y = width, draw(batch, width), draw(batch, width)
 
+    def check_gradients(self):
+        """Against what the outputs change by when inputs, or parameters, do; ``gradients`` has each with its own."""
+        for array, gradient in self.gradients():
+            step = 1e-2 * draw(*array.shape)
+            kept, changed = array.copy(), 0.0
+            for sign in (1, -1):
+                array[...] = kept + sign * step
+                changed = changed + sign * np.asarray(self.forward(), np.float64)
+            array[...] = kept
+            measured, wanted = (changed * self.grad_y).sum() / 2, (step * gradient.astype(np.float64)).sum()
+            if abs(measured - wanted) > 1e-2 * np.linalg.norm(step) * np.linalg.norm(gradient) / gradient.size**0.5:
+                raise SystemExit(f"a gradient is wrong: {wanted:.6g} instead of {measured:.6g}")
+
 
 # --- This package ----------------------------------------------------------------------------------------------------
 
@@ -75,6 +89,9 @@ class Ours(_Linear):
 
     def both(self):
         return self.forward(), *self.kernels.ldl_backward(self.grad_y, self.x, *self.parameters[:2])
+
+    def gradients(self):
+        return zip((self.x, *self.parameters), self.both()[1:], strict=True)
 
     def check(self):
         got = self.both()
@@ -109,6 +126,9 @@ class OursRPP(_Linear):
     def both(self):
         return self.forward(), *self.kernels.rpp_backward(self.grad_y, self.x, self.hidden, **self.options)
 
+    def gradients(self):
+        return zip((self.x, self.hidden), self.both()[1:3], strict=True)
+
     def check(self):
         signs = np.ones(self.permutation.shape)
         few, hidden = self.x[:3].astype(np.float64), self.hidden.astype(np.float64)
@@ -130,6 +150,9 @@ class NumpyProduct(_Linear):
 
     def both(self):
         return self.forward(), self.grad_y @ self.weights, self.grad_y.T @ self.x
+
+    def gradients(self):
+        return zip((self.x, self.weights), self.both()[1:], strict=True)
 
     def check(self):
         few, weights = self.x[:3].astype(np.float64), self.weights.astype(np.float64)
@@ -184,6 +207,10 @@ class _Torch(_Linear):
         for array in (self.tensor, *self.trained()):
             array.grad = None
         self.map(self.tensor).backward(self.gradient)
+
+    def gradients(self):
+        self.both()
+        return [(each.detach().numpy(), each.grad.numpy()) for each in (self.tensor, *self.trained())]
 
     def trained(self):
         return self.map.parameters() if isinstance(self.map, self.torch.nn.Module) else [self.shared]
@@ -418,7 +445,10 @@ def measure(name, width, batch):
     warnings.simplefilter("ignore")
     if name in NETWORKS:
         return {"epoch_seconds": epoch(NETWORKS[name][0])}
-    LINEAR[name](256, 8).check()
+    small = LINEAR[name](256, 8)
+    small.check()
+    if small.both is not None:
+        small.check_gradients()
     peer = LINEAR[name](width, batch)
     forget_peak()
     before = peak_bytes()
@@ -444,7 +474,7 @@ def in_its_own_process(name, width=0, batch=0):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="file for all figures")
+    Record.argument(parser)
     parser.add_argument("--only", nargs="*", default=[""], help="what the peers' names begin with")
     parser.add_argument("--shapes", nargs="*", default=[f"{n}x{b}" for n, b in SHAPES], help="width x batch")
     for option in ("peer", "width", "batch"):
@@ -459,23 +489,28 @@ def main():
         if packages := missing(name):
             print(f"{name} is left out: pip install {' '.join(packages).replace('_', '-')}")
     names = [name for name in names if not missing(name)]
-    found = {"about": about(), "shapes": {}, "networks": {}}
+    record = Record(options)
     for width, batch in shapes:
-        print(f"\n| N = {width}, {batch} rows | forward ms | forward and backward ms | memory MB |\n|---|---|---|---|")
-        found["shapes"][f"{width}x{batch}"] = rows = {}
+        add = record.table(
+            f"N = {width:,}, {batch:,} rows", "", "forward ms", "and backward ms", "forward / LDL", "both / LDL", "MB"
+        )
+        ours = None
         for name in names:
             if name in LINEAR:
-                row = rows[name] = in_its_own_process(name, width, batch)
-                cells = [f"{row[key]:.3g}" if key in row else "" for key in ("forward_ms", "both_ms", "megabytes")]
-                print(f"| {name} | {row['failed'] if 'failed' in row else ' | '.join(cells)} |", flush=True)
-    print("\n| network | s an epoch |\n|---|---|")
+                row = in_its_own_process(name, width, batch)
+                ours = ours or row
+                times = [row.get(key) for key in ("forward_ms", "both_ms")]
+                ratios = [row[key] / ours[key] if key in row else None for key in ("forward_ms", "both_ms")]
+                add(f"{name} (failed)" if "failed" in row else name, *times, *ratios, row.get("megabytes"))
+                if "failed" in row:
+                    print(row["failed"])
+    add = record.table("networks", "", "s an epoch of 10,000 rows")
     for name in names:
         if name in NETWORKS:
-            row = found["networks"][name] = in_its_own_process(name)
-            print(f"| {name} | {row.get('failed') or format(row['epoch_seconds'], '.3g')} |", flush=True)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+            row = in_its_own_process(name)
+            add(f"{name} (failed)" if "failed" in row else name, row.get("epoch_seconds"))
+            if "failed" in row:
+                print(row["failed"])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from figures import column
+from pareto import pareto
 
 from ldlrpp.estimators.scaling import scaling_exponent
 
@@ -12,13 +14,14 @@ from ldlrpp.estimators.scaling import scaling_exponent
 FITTED = {"LDL, radix 4": (10, 16), "NumPy product": (9, 13), "SciPy rfft": (10, 16)}
 LABELS = {"LDL, radix 4": "LDL", "NumPy product": "dense", "SciPy rfft": "FFT (SciPy rfft)"}
 STYLES = {"LDL, radix 4": ("#0072b2", "o"), "NumPy product": ("#d55e00", "s"), "SciPy rfft": ("#7f7f7f", "^")}
-KEYS = {"forward_ms": ("forward", "-"), "both_ms": ("forward and backward", "--")}
+KEYS = {"forward ms": ("forward", "-"), "and backward ms": ("forward and backward", "--")}
 
 
 def curve(found, name, key):
     """Widths and microseconds a row."""
-    rows = [row for row in found["curves"][name] if key in row]
-    return np.array([row["width"] for row in rows]), np.array([1e3 * row[key] / row["rows"] for row in rows])
+    widths, batches, times = (column(found[name], part) for part in ("N", "rows", key))
+    there = [i for i, time in enumerate(times) if time is not None]
+    return np.array([widths[i] for i in there]), np.array([1e3 * times[i] / batches[i] for i in there])
 
 
 def exponent(found, name, key):
@@ -64,12 +67,9 @@ def memory(found, ax, paper):
         "NumPy product": ("#d55e00", "s", "-"), "PyTorch nn.Linear": ("#d55e00", "s", "--"),
         "PyTorch RPP, k = 64": ("#009e73", "D", "--"), "PyTorch HashedNets, 1/64": ("#cc79a7", "v", "--"),
     }  # fmt: skip
+    tables = {int(name.split()[2].replace(",", "")): each for name, each in found.items() if name.startswith("N = ")}
     for name, (color, marker, line) in styles.items():
-        points = [
-            (int(shape.split("x")[0]), rows[name]["megabytes"])
-            for shape, rows in found["shapes"].items()
-            if "megabytes" in rows.get(name, {})
-        ]
+        points = [(width, row[-1]) for width, each in tables.items() for row in each["rows"] if row[0] == name]
         if points:
             face = color if line == "-" else paper
             ax.loglog(*zip(*points, strict=True), line, color=color, marker=marker, markerfacecolor=face, label=name)
@@ -84,30 +84,56 @@ def memory(found, ax, paper):
 def loss(found, ax, paper):
     """The training loss against the seconds of training, a marker an epoch."""
     styles = ("#0072b2", "o", "-"), ("#009e73", "D", "-"), ("#d55e00", "s", "-"), ("#7f7f7f", "^", "--")
-    for (name, row), (color, marker, line) in zip(found["networks"].items(), styles, strict=True):
-        label = f"{name}: test accuracy {row['accuracy']:.3f}"
-        ax.loglog(row["seconds"], row["loss"], line, color=color, marker=marker, ms=4, label=label)
-    n = max(len(row["seconds"]) for row in found["networks"].values())
-    ax.set(xlabel="seconds of training", ylabel="training loss of an epoch", title=f"{found['data']}, {n} epochs")
+    accuracy = dict(zip(column(found["networks"], ""), column(found["networks"], "test accuracy"), strict=True))
+    for (name, each), (color, marker, line) in zip(list(found.items())[:-1], styles, strict=True):
+        label = f"{name}: test accuracy {accuracy[name]:.3f}"
+        seconds, losses = column(each, "s"), column(each, "training loss")
+        ax.loglog(seconds, losses, line, color=color, marker=marker, ms=4, label=label)
+    ax.set(xlabel="seconds of training", ylabel="training loss of an epoch", title=f"MNIST, {len(losses)} epochs")
 
 
-#: Picture -> the figures that it is of, and what draws it.
+def widths(found, axes, paper):
+    """Test accuracy against parameters and against seconds, a marker a width."""
+    styles = {"LDL": ("#0072b2", "o", "-"), "dense": ("#d55e00", "s", "-")}
+    for ax, cost, label in zip(axes, ("parameters", "s"), ("parameters", "seconds of a fit"), strict=True):
+        for name, (color, marker, line) in styles.items():
+            values = [column(found[name], part) for part in ("width", cost, "test accuracy")]
+            errors = [100 * (1 - np.mean(each)) for each in values[2]]
+            ax.loglog(values[1], errors, line, color=color, marker=marker, ms=5, label=name)
+            for i, (width, x) in enumerate(zip(*values[:2], strict=True)):
+                if i % 2 == 0:
+                    place, align = ((-7, -3), "right") if name == "LDL" else ((2, -13), "left")
+                    if width > 2048:
+                        place, align = (0, 7 if name == "LDL" else -14), "center"
+                    ax.annotate(f"{width:,}", (x, errors[i]), xytext=place, textcoords="offset points", ha=align,
+                                fontsize=8, color=color)  # fmt: skip
+        ax.set_xlim(min(values[1]) / 4, None)
+        ax.set_ylim(13, 2.7)
+        ax.set_yticks([10, 7, 5, 4, 3], ["90", "93", "95", "96", "97"])
+        ax.set_yticks([], minor=True)
+        ax.set(xlabel=label)
+    axes[0].set(ylabel="test accuracy in %, MNIST, 10,000 images")
+
+
+#: Picture -> the script whose figures it is of.
 PICTURES = {
-    "scaling": ("scaling", scaling),
-    "speedup": ("scaling", speedup),
-    "memory": ("peers", memory),
-    "loss": ("loss", loss),
-}
+    "scaling": "scaling", "speedup": "scaling", "memory": "peers", "loss": "loss", "pareto": "accuracy",
+    "widths": "widths",
+}  # fmt: skip
+DRAWN = {"scaling": scaling, "speedup": speedup, "memory": memory, "loss": loss, "pareto": pareto, "widths": widths}
 
 
-def draw(function, found, dark):
-    """A figure, for a light or a dark background."""
+def draw(name, found, dark):
+    """A figure of a script's tables, for a light or a dark background."""
     ink, paper = ("#e6edf3", "#0d1117") if dark else ("#1f2328", "#ffffff")
     style = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), ink)
     style |= dict.fromkeys(("figure.facecolor", "axes.facecolor", "legend.facecolor"), paper)
     with plt.rc_context({**style, "legend.edgecolor": ink}):
-        figure, ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")
-        function(found, ax, paper)
-        ax.grid(color=ink, alpha=0.15)
-        ax.legend(fontsize=9)
+        n, size = {"pareto": (2, (11, 6)), "widths": (2, (9, 4.2))}.get(name, (1, (7.2, 4.4)))
+        figure, axes = plt.subplots(1, n, figsize=size, layout="constrained", sharey=True)
+        for ax in np.ravel(axes):
+            ax.grid(color=ink, alpha=0.15)
+        DRAWN[name](found, axes, paper)
+        if name != "pareto":
+            np.ravel(axes)[0].legend(fontsize=9)
     return figure

@@ -5,11 +5,10 @@ is measured, and first checked, in a process of its own by `peers.py`. ``make sc
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import peers
-from machine import about
+from record import Record
 
 NUMBERS = 2**20
 # Logarithms of widths: a dense matrix of 2^13 takes 256 MiB, its gradient as much.
@@ -18,12 +17,12 @@ CURVES = {"LDL, radix 4": range(6, 21), "NumPy product": range(6, 14), "SciPy rf
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="file for all figures")
+    Record.argument(parser)
     parser.add_argument("--picture", type=Path, help="file for the picture")
     parser.add_argument("--widest", type=int, default=20, help="logarithm of the largest width")
     parser.add_argument("--passes", type=int, default=3, help="times that all is measured; the least counts")
     options = parser.parse_args()
-    found = {"about": about(), "numbers": NUMBERS, "passes": options.passes, "curves": {}}
+    record = Record(options)
     points = [(name, log) for name, logs in CURVES.items() for log in logs if log <= options.widest]
     rows = {point: {"width": 2 ** point[1], "rows": NUMBERS >> point[1]} for point in points}
     # pass by pass, for a neighbour that is busy for a while not to change one curve alone
@@ -36,15 +35,15 @@ def main():
             row |= times
             shown = ", ".join(f"{key} {value:.4g}" for key, value in times.items())
             print(f"pass {i + 1} of {options.passes}: {name}, N = {row['width']}: {shown}", flush=True)
-    for (name, _), row in rows.items():
-        found["curves"].setdefault(name, []).append(row)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    for curve in CURVES:
+        add = record.table(curve, "N", "rows", "forward ms", "and backward ms")
+        for (name, _), row in rows.items():
+            if name == curve:
+                add(row["width"], row["rows"], row["forward_ms"], row.get("both_ms"))
     if options.picture:
         import pictures
 
-        pictures.draw(pictures.scaling, found, dark=False).savefig(options.picture, dpi=110)
+        pictures.draw("scaling", record.tables, dark=False).savefig(options.picture, dpi=110)
         print(f"The picture is {options.picture}.")
 
 

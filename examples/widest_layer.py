@@ -75,7 +75,9 @@ def main():
     exact = one_output(x[0], weights, position)
     if not abs(y[0, position] - exact) <= 1e-3 * np.abs(y).mean():
         sys.exit(f"output {position} is {y[0, position]}, and should be {exact}")
-    print("| width | parameters | weights in | made in s | first forward pass s | second s | peak memory GB |")
+    print(
+        "| width | parameters | weights in | made s | first forward pass s | second forward pass s | peak memory GB |"
+    )
     print("|---|---|---|---|---|---|---|")
     print(
         f"| {width:,} | {kernels.ldl_n_parameters(width):,} | {'memory' if options.file is None else 'a file'} "
