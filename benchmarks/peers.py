@@ -14,6 +14,7 @@ import contextlib
 import importlib.util
 import itertools
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -185,6 +186,28 @@ class ScipyDct(_Linear):
         close(self.forward()[:3, :3], 2 * self.x[:3].astype(np.float64) @ np.cos(angles).T, "dct")
 
 
+class Ffht(_Linear):
+    """FFHT, a Walsh-Hadamard transform in C with AVX, which is in place: of a copy of the rows."""
+
+    needs = ("ffht",)
+
+    def __init__(self, width, batch):
+        super().__init__(width, batch)
+        self.out = np.empty_like(self.x)
+
+    def forward(self):
+        import ffht
+
+        np.copyto(self.out, self.x)
+        ffht.fht_(self.out, os.cpu_count())
+        return self.out
+
+    def check(self):
+        from scipy.linalg import hadamard
+
+        close(self.forward()[:3], self.x[:3].astype(np.float64) @ hadamard(self.width), "FFHT")
+
+
 # --- PyTorch ---------------------------------------------------------------------------------------------------------
 
 
@@ -339,6 +362,7 @@ LINEAR = {
     "NumPy product": NumpyProduct,
     "SciPy rfft": ScipyRfft,
     "SciPy dct": ScipyDct,
+    "FFHT, of a copy": Ffht,
     "PyTorch nn.Linear": TorchLinear,
     "PyTorch rfft": TorchRfft,
     "torch-structured Butterfly": TorchButterfly,
@@ -458,6 +482,10 @@ def measure(name, width, batch):
     return {**found, "megabytes": (peak_bytes() - before) / 1e6}
 
 
+# Where the name of the package is another one; this one builds where pybind11 and setuptools are installed before.
+INSTALLED_BY = {"ffht": "--no-build-isolation ffht-unofficial"}
+
+
 def missing(name):
     """Packages that a peer wants and that are not installed."""
     needs = NETWORKS[name][1] if name in NETWORKS else LINEAR[name].needs
@@ -487,7 +515,8 @@ def main():
     names = [name for name in (*LINEAR, *NETWORKS) if name.startswith(tuple(options.only))]
     for name in names:
         if packages := missing(name):
-            print(f"{name} is left out: pip install {' '.join(packages).replace('_', '-')}")
+            wanted = (INSTALLED_BY.get(package, package.replace("_", "-")) for package in packages)
+            print(f"{name} is left out: pip install {' '.join(wanted)}")
     names = [name for name in names if not missing(name)]
     record = Record(options)
     for width, batch in shapes:
