@@ -2,12 +2,15 @@
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import skops.io
 from sklearn.base import clone
 
+import ldlrpp
 from ldlrpp import (
     LDLClassifier,
     LDLRegressor,
@@ -139,3 +142,133 @@ def test_models_that_were_saved_before_there_were_radices(new):
         else:
             # the description says nothing of it
             assert [layer.radix for layer in clone(loaded).fit(X, y).network_.layers[:-1]] == [4, 4]
+
+
+# --- Versions --------------------------------------------------------------------------------------------------------
+
+
+def fitted(kind=LDLClassifier, **options):
+    X = np.random.default_rng(0).normal(size=(60, 7)).astype(np.float32)
+    return kind((16,), max_iter=2, random_state=0, **options).fit(X, np.arange(60) % 3), X
+
+
+@pytest.mark.parametrize("kind", [LDLClassifier, LDLTransformer])
+def test_models_of_newer_versions(kind, monkeypatch):
+    model, X = fitted(kind)
+    method = "transform" if kind is LDLTransformer else "predict"
+    cases = (
+        ("2.0.1", "1.4.0", ValueError),
+        ("1.5.0", "1.4.9", UserWarning),
+        ("1.4.9", "1.4.0", None),
+        ("0.3", "1.0", None),
+    )
+    for saved, ours, error in cases:
+        monkeypatch.setattr(ldlrpp, "__version__", saved)
+        data = pickle.dumps(model)
+        monkeypatch.setattr(ldlrpp, "__version__", ours)
+        if error is ValueError:
+            with pytest.raises(ValueError, match=rf"was saved by ldlrpp {saved}, and ldlrpp {ours} loads it: update"):
+                pickle.loads(data)
+            continue
+        if error is UserWarning:
+            with pytest.warns(UserWarning, match="what is new since then"):
+                loaded = pickle.loads(data)
+        else:
+            loaded = pickle.loads(data)
+        np.testing.assert_array_equal(getattr(loaded, method)(X), getattr(model, method)(X))
+        assert "_ldlrpp_version" not in vars(loaded)
+
+
+# --- What was changed ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["weights", "scale", "bias"])
+def test_arrays_of_other_shapes_are_refused(name):
+    model, _ = fitted()
+    layer = model.network_.layers[0]
+    layer.parameters[name] = layer.parameters[name][..., :-1]
+    with pytest.raises(ValueError, match="a layer that was loaded has arrays of shapes"):
+        pickle.loads(pickle.dumps(model))
+
+
+@pytest.mark.parametrize("entry", [0, 6, 99, 2**15 + 3])
+@pytest.mark.parametrize("signs", [False, True])
+def test_stored_permutations_that_are_none_are_refused(entry, signs):
+    model, X = fitted(RPPClassifier, permutation="stored", n_permutations=4, signs=signs)
+    pickle.loads(pickle.dumps(model)).predict(X)
+    stored = model.network_.layers[0].stored
+    stored[1, 2:4] = entry
+    with pytest.raises(ValueError, match="stored permutations that are none"):
+        pickle.loads(pickle.dumps(model))
+    model.network_.layers[0].stored = stored[:-1]
+    with pytest.raises(ValueError, match="stored permutations that are none"):
+        pickle.loads(pickle.dumps(model))
+
+
+# --- Weights ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_weights_are_a_file_of_their_own(model, dtype, tmp_path):
+    file, rng = tmp_path / "weights.safetensors", np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 7)).astype(dtype), np.arange(60) % 3
+    model = clone(model).fit(X, y)
+    model.save_weights(file)
+    arrays = safetensors.numpy.load_file(file)
+    assert sum(array.size for array in arrays.values()) == sum(a.size for a in model.network_.parameters())
+    assert {array.dtype for array in arrays.values()} == {np.dtype(dtype)}
+    other = copy.deepcopy(model)
+    other.network_.flat[:] = 0
+    assert other.load_weights(str(file)) is other
+    method = "transform" if hasattr(model, "transform") else "predict"
+    np.testing.assert_array_equal(getattr(other, method)(X), getattr(model, method)(X))
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    model, X = fitted()
+    model.save_weights(file)
+    before = model.network_.flat.copy()
+    wider = LDLClassifier((32,), max_iter=1, random_state=0).fit(X, np.arange(60) % 3)
+    double = LDLClassifier((16,), max_iter=1, random_state=0).fit(X.astype(float), np.arange(60) % 3)
+    deeper = LDLClassifier((16, 16), max_iter=1, random_state=0).fit(X, np.arange(60) % 3)
+    for other, message in (
+        (wider, r"layers.0.* has shape .*16\).* and in the network .*32\)"),
+        (double, "dtype float32, and in the network .* float64"),
+        (deeper, "it has the arrays .*layers.1.*and the network"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            other.load_weights(file)
+    rpp, _ = fitted(RPPClassifier)
+    rpp.save_weights(file)
+    rpp.network_.layers[0].seed += 1
+    with pytest.raises(ValueError, match="its permutations have the seeds"):
+        rpp.load_weights(file)
+    with pytest.raises(ValueError, match="has no weights for this network"):
+        model.load_weights(file)
+    file.write_bytes(pickle.dumps(print))
+    with pytest.raises(ValueError, match="has no weights for this network"):
+        model.load_weights(file)
+    safetensors.numpy.save_file({"layers.0.weights": X}, file)
+    with pytest.raises(ValueError, match="its format is None"):
+        model.load_weights(file)
+    np.testing.assert_array_equal(model.network_.flat, before)
+
+
+def test_training_goes_on_from_weights_that_were_loaded(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    model, X = fitted()
+    model.save_weights(file)
+    other, _ = fitted()
+    other.network_.flat[:] = 0
+    other.load_weights(file)
+    other.partial_fit(X, np.arange(60) % 3)
+    assert 0 < np.abs(other.network_.flat - model.network_.flat).max() < 0.1
+
+
+def test_without_safetensors_it_is_named(monkeypatch):
+    model, _ = fitted()
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    with pytest.raises(ImportError, match="pip install 'ldlrpp\\[safetensors\\]'"):
+        model.save_weights("weights.safetensors")

@@ -124,3 +124,56 @@ print(seen, numba.get_num_threads())
 )
 def test_no_more_threads_than_the_quota_of_a_container(quota, environment, expected):
     assert run(FOUR_CORES.format(quota=quota), **environment) == [expected]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' OpenMP is another")
+def test_with_openmp_a_process_that_was_forked_says_why_it_cannot():
+    code = FORK.replace(
+        "    relu_backward(x, x.copy())\n    os._exit(int((x != 0).any()))",
+        "    try:\n        ldlrpp.kernels.ldl_forward(numpy.ones((3, 4)), *ldlrpp.kernels.ldl_init(4, dtype='d'))\n"
+        "    except RuntimeError as error:\n        print(error, flush=True)\n        os._exit(0)\n    os._exit(1)",
+    )
+    said, status = run(code, NUMBA_THREADING_LAYER="omp")
+    assert "was forked from one in which kernels had run on OpenMP's threads" in said
+    assert status == "0"
+
+
+def test_workqueue_can_be_forked():
+    assert run(FORK, NUMBA_THREADING_LAYER="workqueue") == ["0"]
+
+
+BUSY_FORK = """
+import os, signal, threading
+import numpy, ldlrpp
+x = numpy.ones((2000, 1024))
+parameters = ldlrpp.kernels.ldl_init(1024, dtype="d")
+def work():
+    for _ in range(50):
+        ldlrpp.kernels.ldl_forward(x, *parameters)
+work()
+thread = threading.Thread(target=work)
+thread.start()
+children = []
+for _ in range(10):
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        try:
+            ldlrpp.kernels.ldl_forward(x[:1], *parameters)
+        except RuntimeError:
+            pass
+        os._exit(0)
+    children.append(child)
+thread.join()
+print({os.waitpid(child, 0)[1] for child in children})
+"""
+
+
+@pytest.mark.filterwarnings("ignore:This process")
+@pytest.mark.parametrize("layer", ["tbb", "omp", "workqueue"])
+@pytest.mark.skipif(sys.platform != "linux", reason="a fork of threads is no way elsewhere")
+def test_a_fork_while_a_kernel_runs_hangs_no_child(layer):
+    if layer == "tbb" and platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("there is no wheel of TBB")
+    # TBB says that it is not sure; children work
+    assert run(BUSY_FORK, NUMBA_THREADING_LAYER=layer)[-1] == "{0}"

@@ -29,6 +29,8 @@ TYPES = {
     "float": "float",
     "float or None": "float | None",
     "int": "int",
+    "str or path": "str | PathLike[str]",
+    "str, path or None": "str | PathLike[str] | None",
     "int or 'auto'": "int | Literal['auto']",
     "int or None": "int | None",
     "int or array-like of int": "int | Sequence[int] | NDArray[np.integer]",
@@ -63,6 +65,7 @@ HEAD = '''\
 """Written by tools/stubs.py: what the estimators look like to editors and type checkers."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
@@ -142,7 +145,7 @@ def _class(cls, names):
             lines.append("    @classmethod")
             method = method.__func__
         returned = list(_section(method, "Returns").values())
-        result = returned[0] if len(returned) == 1 else f"tuple[{', '.join(returned)}]"
+        result = returned[0] if len(returned) == 1 else f"tuple[{', '.join(returned)}]" if returned else "None"
         lines.append(_method(name, method, _section(method, "Parameters"), result))
     return "\n".join(lines)
 

@@ -1,6 +1,7 @@
 """Written by tools/stubs.py: what the estimators look like to editors and type checkers."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
@@ -30,7 +31,11 @@ class _Inspection:
     def layer_weights(self, layer: int) -> dict[str, NDArray[Any]]: ...
     def to_dense(self, layer: int) -> tuple[NDArray[Any], NDArray[Any]]: ...
 
-class _BaseNetworkEstimator(_Inspection, CallbackSupportMixin, BaseEstimator):
+class _Saved:
+    def save_weights(self, file: str | PathLike[str]) -> None: ...
+    def load_weights(self, file: str | PathLike[str]) -> Self: ...
+
+class _BaseNetworkEstimator(_Saved, _Inspection, CallbackSupportMixin, BaseEstimator):
     network_: Network
     n_parameters_: int
     n_parameters_dense_: int
@@ -98,6 +103,8 @@ class LDLClassifier(_NetworkClassifier):
         tol: float = 0.0001,
         verbose: bool = False,
         warm_start: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_interval: int = 1,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
@@ -144,6 +151,8 @@ class LDLRegressor(_NetworkRegressor):
         tol: float = 0.0001,
         verbose: bool = False,
         warm_start: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_interval: int = 1,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
@@ -159,7 +168,7 @@ class LDLRegressor(_NetworkRegressor):
     ) -> None: ...
 
 class _NetworkTransformer(
-    _Inspection, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    _Saved, _Inspection, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     def fit(self, X: _Matrix, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self: ...
     def transform(self, X: _Matrix) -> NDArray[Any]: ...
@@ -198,6 +207,8 @@ class LDLTransformer(_NetworkTransformer):
         tol: float = 0.0001,
         verbose: bool = False,
         warm_start: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_interval: int = 1,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
@@ -252,6 +263,8 @@ class MixedClassifier(_NetworkClassifier):
         tol: float = 0.0001,
         verbose: bool = False,
         warm_start: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_interval: int = 1,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
@@ -290,6 +303,8 @@ class MixedRegressor(_NetworkRegressor):
         tol: float = 0.0001,
         verbose: bool = False,
         warm_start: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_interval: int = 1,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
@@ -336,6 +351,8 @@ class RPPClassifier(_NetworkClassifier):
         tol: float = 0.0001,
         verbose: bool = False,
         warm_start: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_interval: int = 1,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
@@ -381,6 +398,8 @@ class RPPRegressor(_NetworkRegressor):
         tol: float = 0.0001,
         verbose: bool = False,
         warm_start: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_interval: int = 1,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,
@@ -432,6 +451,8 @@ class RPPTransformer(_NetworkTransformer):
         tol: float = 0.0001,
         verbose: bool = False,
         warm_start: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_interval: int = 1,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         early_stopping: bool = False,

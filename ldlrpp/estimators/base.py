@@ -8,20 +8,22 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.optimize import _check_optimize_result
 
 from ldlrpp.estimators import devices
+from ldlrpp.estimators.borrowed import check_optimize_result, fit_context
+from ldlrpp.estimators.checkpoint import Checkpoint
 from ldlrpp.estimators.display import DocumentationLink
 from ldlrpp.estimators.inspection import Inspection
 from ldlrpp.estimators.layers import build, same_layers
 from ldlrpp.estimators.parameters import LDL, RPP
 from ldlrpp.estimators.run import Run
+from ldlrpp.estimators.saving import Saved
 from ldlrpp.estimators.undo import DeviceLost, Diverged, all_or_nothing
 from ldlrpp.kernels import backend
 from ldlrpp.kernels.cpu.threads import kernel_threads
@@ -44,7 +46,7 @@ def _takes_steps(self):
     return True
 
 
-class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
+class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupportMixin, BaseEstimator, ABC):
     """Fits a network whose hidden layers are those of `_described_layers` and whose last layer is dense.
 
     Subclasses get their parameters, which mean what they mean in `sklearn.neural_network.MLPClassifier`, from
@@ -81,7 +83,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
     # --- Training ----------------------------------------------------------------------------------------------------
 
     @all_or_nothing
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit the network to data.
 
@@ -121,7 +123,9 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
             return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, kernels)
 
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, kernels):
-        X, y, data = self._start(X, y, sample_weight, reset=not (self.warm_start and hasattr(self, "network_")))
+        checkpoint = Checkpoint(self)
+        reset = not (self.warm_start and hasattr(self, "network_"))
+        X, y, data = self._start(X, y, sample_weight, reset=reset, entropy=checkpoint.entropy)
         validation = None
         if X_val is not None or y_val is not None:
             validation = self._validation_samples(X_val, y_val, sample_weight_val, y)
@@ -136,8 +140,10 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         context = self._init_callback_context(max_subtasks=self.max_iter)
         task = {"estimator": self, "X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         context.call_on_fit_task_begin(**task)
+        checkpoint.begin(self, data, validation)
         run = Run(self, kernels)
         run.remember(self)
+        checkpoint.begin_run(self, run)
         data = replace(data, targets=self._softened(data.targets))
         if validation is not None:
             held_out, y_held_out = validation
@@ -148,8 +154,11 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
                 validation = placed, y_held_out
         try:
             try:
-                train = self._fit_lbfgs if self.solver == "lbfgs" else self._fit_epochs
-                train(data, validation, run, context, task)
+                if self.solver == "lbfgs":
+                    self._fit_lbfgs(data, validation, run, context, task)
+                elif not checkpoint.finished:
+                    self._fit_epochs(data, validation, run, context, task, checkpoint)
+                    checkpoint.end_epoch(self, run, finished=True)
             except KeyboardInterrupt:
                 _warn("Training interrupted by user.")
                 run.bring_parameters(self)
@@ -197,10 +206,11 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
     def _given_parameters(self):
         return {name: getattr(self, name) for name in self._parameter_constraints}
 
-    def _start(self, X, y, sample_weight, reset, classes=None, new=True):
+    def _start(self, X, y, sample_weight, reset, classes=None, new=True, entropy=None):
         """Validated data; with ``reset``, also a new network and history, with ``new`` a new optimiser.
 
-        What is not new goes on from where it was, as today's parameters want it.
+        What is not new goes on from where it was, as today's parameters want it. ``entropy`` is where a random stream
+        began that is to be begun again.
         """
         described = self._described_layers()
         if self.solver == "lbfgs" and (self.dropout or self.max_grad_norm is not None):
@@ -222,6 +232,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         _check_not_all_zero(weights, "sample_weight, times class_weight, must not be zero for all samples")
         if reset:
             self._structure = structure
+            self._begin_random_stream(entropy)
             self._make_network(X, targets.shape[1], described)
         elif targets.shape[1] != self.n_outputs_:
             raise ValueError(f"y must have {self.n_outputs_} outputs as in the first call, got {targets.shape[1]}")
@@ -249,12 +260,12 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
             self, X, y, sample_weight, reset=reset, dtype=dtype, y_numeric=self._y_numeric, weight_name=weight_name
         )
 
-    def _begin_random_stream(self):
-        random_state = check_random_state(self.random_state)
-        self._rng = np.random.default_rng(random_state.randint(2**32, size=4, dtype=np.uint32))
+    def _begin_random_stream(self, entropy=None):
+        drawn = check_random_state(self.random_state).randint(2**32, size=4, dtype=np.uint32)
+        self._entropy = drawn.tolist() if entropy is None else entropy
+        self._rng = np.random.default_rng(self._entropy)
 
     def _make_network(self, X, n_outputs, described):
-        self._begin_random_stream()
         self.n_outputs_ = n_outputs
         hidden = list(build(described, X.shape[1], activation=self.activation, rng=self._rng, dtype=X.dtype))
         n_hidden = hidden[-1].n_outputs if hidden else X.shape[1]
@@ -355,7 +366,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
             rng=self._rng,
         )
 
-    def _fit_epochs(self, data, validation, run, context, task):
+    def _fit_epochs(self, data, validation, run, context, task, checkpoint):
         training = self._epochs(data, run)
         while self.n_iter_ < self.max_iter:
             epoch = context.subcontext(task_name="epoch")
@@ -374,6 +385,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
                     return
                 self._say(f"{message} Setting learning rate to {self._schedule.rate():g}.")
                 run.n_no_improvement = 0
+            checkpoint.end_epoch(self, run)
         if not self._schedule.ends:
             _warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
@@ -408,7 +420,7 @@ class BaseNetworkEstimator(Inspection, DocumentationLink, CallbackSupportMixin, 
         run.bring_parameters(self)
         if result.status != 99:  # StopIteration
             self._check_finite(result.fun)
-            self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
+            self.n_iter_ = check_optimize_result("lbfgs", result, self.max_iter)
             self.loss_ = float(result.fun)
 
     def _end_epoch(self, loss, n_samples):

@@ -13,17 +13,16 @@ from contextlib import contextmanager
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import (
-    _check_sample_weight,
-    _check_y,
     check_consistent_length,
     check_is_fitted,
     check_non_negative,
     validate_data,
 )
 
+from ldlrpp.estimators.borrowed import check_sample_weight, check_y
 from ldlrpp.estimators.undo import DeviceLost
 from ldlrpp.kernels import backend
-from ldlrpp.kernels.cpu.threads import kernel_threads
+from ldlrpp.kernels.cpu import threads
 
 _logger = logging.getLogger("ldlrpp")
 # Inputs of another dtype become the first.
@@ -132,12 +131,12 @@ def samples(estimator, X, y, sample_weight, *, reset, dtype, y_numeric, weight_n
     if on_gpu and backend.on_gpu(y):
         y = _array("y", y, (1, 2))
     elif on_gpu and y is not None:
-        y = _check_y(y, multi_output=True, y_numeric=y_numeric, estimator=estimator)
+        y = check_y(y, multi_output=True, y_numeric=y_numeric, estimator=estimator)
     if on_gpu:
         check_consistent_length(X, y)
     if sample_weight is not None:
         rows = np.empty((X.shape[0], 0))
-        sample_weight = _check_sample_weight(host(sample_weight), rows, dtype=X.dtype, allow_all_zero_weights=True)
+        sample_weight = check_sample_weight(host(sample_weight), rows, dtype=X.dtype, allow_all_zero_weights=True)
         check_non_negative(sample_weight, f"`{weight_name}`")
     return X, y, sample_weight
 
@@ -182,9 +181,12 @@ def _array(name, value, n_axes):
 def computed(estimator, X, make):
     """What ``make`` makes of the network and of validated inputs, as an array of the library that ``X`` is of."""
     check_is_fitted(estimator)
-    network = estimator.network_
-    with working(estimator.device, X, needed=False) as kernels, kernel_threads(estimator.n_jobs):
-        rows = inputs(estimator, X, dtype=network.dtype)
-        result = make(network if kernels is network.kernels else network.on(kernels), rows)
-        # labels that are no numbers are NumPy's everywhere
-        return backend.of(X).memory.like(result, X) if result.dtype.kind in "biuf" else result
+    network, counts = estimator.network_, threads.counts()
+    try:
+        with working(estimator.device, X, needed=False) as kernels, threads.kernel_threads(estimator.n_jobs):
+            rows = inputs(estimator, X, dtype=network.dtype)
+            result = make(network if kernels is network.kernels else network.on(kernels), rows)
+            # labels that are no numbers are NumPy's everywhere
+            return backend.of(X).memory.like(result, X) if result.dtype.kind in "biuf" else result
+    finally:
+        threads.put_back(counts)

@@ -3,8 +3,9 @@
 from importlib import metadata
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
+
+from ldlrpp.estimators.borrowed import check_matplotlib_support
 
 
 class LossCurveDisplay:

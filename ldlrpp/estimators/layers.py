@@ -5,8 +5,8 @@ from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils._param_validation import validate_parameter_constraints
 
+from ldlrpp.estimators.borrowed import validate_parameter_constraints
 from ldlrpp.estimators.inspection import Seeds
 from ldlrpp.estimators.parameters import LAYERS
 from ldlrpp.kernels import cpu

@@ -5,10 +5,11 @@ import linecache
 import textwrap
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 
+from ldlrpp.estimators.borrowed import Interval, Options, StrOptions
 from ldlrpp.kernels.ldl_weights import INITS, RADICES
 from ldlrpp.network import SCHEDULES
 
@@ -105,6 +106,14 @@ NETWORK = {
         "Whether to print what training does. The logger 'ldlrpp' has it, at level INFO, in any case.",
     ),
     "warm_start": _of(False, ["boolean"], "bool", "Whether `fit` goes on from the network that there is."),
+    "checkpoint": Parameter(
+        None, [str, PathLike, None], "str, path or None, default=None",
+        "File in which `fit` keeps all that training goes on from. Where it is there already, a fit of the same data "
+        "with the same parameters goes on from it and ends with the same weights, to the last bit, as one that was "
+        "never interrupted; one that had ended gives its weights at once; other data or parameters are refused. Each "
+        "fit wants a file of its own. Not for 'lbfgs', ``warm_start`` and `partial_fit`.",
+    ),
+    "checkpoint_interval": _of(1, [_count()], "int", "How many epochs there are between two writings of it."),
     "momentum": _of(0.9, [_real(0, 1, "both")], "float", "Momentum of 'sgd'."),
     "nesterovs_momentum": _of(True, ["boolean"], "bool", "Whether 'sgd' uses Nesterov's momentum."),
     "early_stopping": _of(

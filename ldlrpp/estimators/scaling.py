@@ -5,11 +5,10 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone, is_classifier
-from sklearn.utils._optional_dependencies import check_matplotlib_support
-from sklearn.utils.validation import _num_samples
 
 from ldlrpp.estimators import parameters
 from ldlrpp.estimators.base import BaseNetworkEstimator
+from ldlrpp.estimators.borrowed import check_matplotlib_support, num_samples
 from ldlrpp.estimators.devices import host
 from ldlrpp.estimators.mixed import MixedClassifier, MixedRegressor
 
@@ -248,5 +247,5 @@ def _seconds(model, X, y, n_repeats):
             start = time.perf_counter()
             call()
             times.append(time.perf_counter() - start)
-        found.append(min(times) / _num_samples(X))
+        found.append(min(times) / num_samples(X))
     return found

@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin, _fit_context
+from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import column_or_1d
@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from ldlrpp.estimators import devices
 from ldlrpp.estimators.base import BaseNetworkEstimator, _warn, partial_fit_available
+from ldlrpp.estimators.borrowed import fit_context
 from ldlrpp.estimators.undo import all_or_nothing
 from ldlrpp.kernels import backend
 from ldlrpp.network import AbsoluteError, Huber, Logistic, Poisson, Softmax, SquaredError
@@ -140,7 +141,7 @@ class NetworkClassifier(_Scored, ClassifierMixin, BaseNetworkEstimator):
 
     @partial_fit_available
     @all_or_nothing
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Train for one epoch on a part of the data.
 
@@ -260,7 +261,7 @@ class NetworkRegressor(_Scored, MultiOutputMixin, RegressorMixin, BaseNetworkEst
 
     @partial_fit_available
     @all_or_nothing
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Train for one epoch on a part of the data.
 

@@ -4,19 +4,22 @@ from contextlib import contextmanager
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.callback import CallbackSupportMixin
 
 from ldlrpp.estimators import devices, parameters
+from ldlrpp.estimators.borrowed import fit_context
 from ldlrpp.estimators.display import DocumentationLink
 from ldlrpp.estimators.inspection import Inspection, Seeds
 from ldlrpp.estimators.ldl import LDLClassifier, LDLRegressor
 from ldlrpp.estimators.parameters import with_parameters
 from ldlrpp.estimators.rpp import RPPClassifier, RPPRegressor
+from ldlrpp.estimators.saving import Saved
 from ldlrpp.estimators.undo import all_or_nothing
 
 
 class NetworkTransformer(
+    Saved,
     Inspection,
     DocumentationLink,
     CallbackSupportMixin,
@@ -33,7 +36,7 @@ class NetworkTransformer(
     average = False
 
     @all_or_nothing
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Fit the network to data.
 

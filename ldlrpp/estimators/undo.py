@@ -4,6 +4,8 @@ import functools
 
 import numpy as np
 
+from ldlrpp.kernels.cpu import threads
+
 
 class _Kept:
     """An error after which, where ``kept`` is true, the estimator is one that was made fit to stay as it is."""
@@ -36,6 +38,7 @@ def all_or_nothing(method):
         goes_on = self.warm_start or method.__name__ == "partial_fit"
         inner = vars(self).get("estimator_")
         undo = [_undo(estimator, goes_on) for estimator in (self, inner) if estimator is not None]
+        counts = threads.counts()
         try:
             return method(self, *args, **kwargs)
         except BaseException as error:
@@ -43,6 +46,8 @@ def all_or_nothing(method):
                 for put_back in undo:
                     put_back()
             raise
+        finally:
+            threads.put_back(counts)
 
     return undone_if_it_fails
 

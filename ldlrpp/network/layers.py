@@ -25,6 +25,10 @@ Every layer has
     Overwrites the arrays of ``gradients`` (same names and shapes as ``parameters``) and ``grad_x`` (batch, n_inputs);
     where ``grad_x`` is None the input needs no gradient. ``grad_y`` and ``x`` are left alone. It follows the `forward`
     of the same ``x``, in the same workspace.
+``shapes()``
+    The shapes that its widths want of its parameters, by name.
+``check()``
+    Raises ValueError unless its arrays are what its widths want, for a layer that was loaded.
 ``change_arrays(change)``
     Replaces each of its arrays by what ``change`` makes of it: on the way to another machine, and back.
 
@@ -36,7 +40,7 @@ owns inputs, outputs, gradients and the `Workspace`, whose kernels the layer wor
 import numpy as np
 
 from ldlrpp.kernels import backend, ldl_init, rpp_init
-from ldlrpp.kernels.ldl_weights import hadamard_of_copies, radix_of
+from ldlrpp.kernels.ldl_weights import hadamard_of_copies, radix_by_shape, radix_of, weights_shape
 from ldlrpp.network.workspace import Workspace
 
 # What the standard deviation of initial weights is multiplied by, for the activation that follows: keeps the variance
@@ -70,6 +74,13 @@ class _Layer:
     def scratch_bytes(self, batch, kernels):
         return 0
 
+    def check(self):
+        found = {name: array.shape for name, array in self.parameters.items()}
+        if found != self.shapes():
+            raise ValueError(
+                f"a layer that was loaded has arrays of shapes {found}, and its widths want {self.shapes()}"
+            )
+
     def to_dense(self, kernels=backend.cpu):
         """Matrix (n_inputs, n_outputs) and bias (n_outputs,) with ``forward(x) = x @ matrix + bias``, to rounding.
 
@@ -102,6 +113,9 @@ class Dense(_Layer):
             "weights": rng.uniform(-bound, bound, (n_outputs, n_inputs)).astype(dtype),
             "bias": np.zeros(n_outputs, dtype),
         }
+
+    def shapes(self):
+        return {"weights": (self.n_outputs, self.n_inputs), "bias": (self.n_outputs,)}
 
     def forward(self, x, out, workspace, relu=False):
         workspace.kernels.dense.forward(x, self.parameters["weights"], self.parameters["bias"], relu, out)
@@ -146,6 +160,11 @@ class LDL(_Layer):
     @property
     def radix(self):
         return radix_of(self.parameters["weights"].shape)
+
+    def shapes(self):
+        width = 1 << (max(self.n_inputs, self.n_outputs) - 1).bit_length()
+        radix = radix_by_shape(width).get(self.parameters["weights"].shape, 2)
+        return {"weights": weights_shape(width, radix), "scale": (width,), "bias": (self.width,)}
 
     @property
     def input_width(self):
@@ -252,6 +271,27 @@ class RPP(_Layer):
         self.keeps_permutations = n_permutation_bytes <= budget
         self.keeps_weights = n_permutation_bytes + n_weight_bytes <= budget
         self.n_kept = self.keeps_permutations * n_permutation_bytes + self.keeps_weights * n_weight_bytes
+
+    def shapes(self):
+        n_columns = -(-self.n_outputs // self.n_permutations)
+        n_bias = len(self.parameters["bias"])
+        of_bias = n_bias if n_bias in (0, n_columns, self.n_outputs) else self.n_outputs
+        return {"hidden": (self.n_inputs, n_columns), "bias": (of_bias,)}
+
+    def check(self):
+        super().check()
+        rows, m, n_columns = self.stored, self.n_inputs, self.parameters["hidden"].shape[1]
+        if not len(rows):
+            return
+        n_bytes = backend.cpu.rpp.n_permutation_bytes(m, n_columns, self.n_outputs, self.share_columns, self.signs)
+        numbers = rows & (np.iinfo(rows.dtype).max // 2) if self.signs else rows
+        if rows.shape[1:] == (m,) and rows.nbytes == n_bytes and numbers.max() < m:
+            is_permutation = np.empty(len(rows), bool)
+            with backend.cpu.threads.one_kernel():
+                backend.cpu.rpp.is_permutation(np.ascontiguousarray(rows), self.signs, is_permutation)
+            if is_permutation.all():
+                return
+        raise ValueError("a layer that was loaded has stored permutations that are none")
 
     def change_arrays(self, change):
         super().change_arrays(change)

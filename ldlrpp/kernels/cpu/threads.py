@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 import threading
 from contextlib import contextmanager, nullcontext
 
@@ -12,6 +13,31 @@ from threadpoolctl import ThreadpoolController
 #: Held while a kernel runs. A kernel keeps all cores busy, so Python threads gain nothing by running two at once; and
 #: Numba's workqueue layer, which serves where neither TBB nor OpenMP is found, aborts the process when they try.
 kernel_lock = threading.RLock()
+_forked = False
+
+
+def _has_forked():
+    """A child has none of its parent's threads, and GNU's OpenMP, where it had some, ends it: rather an error."""
+    global _forked
+    kernel_lock.release()
+    try:
+        _forked = sys.platform == "linux" and numba.threading_layer() == "omp"
+    except ValueError:  # no kernel has run
+        return
+
+
+# A fork waits for the kernel that runs: in the child nobody would release the lock.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=kernel_lock.acquire, after_in_parent=kernel_lock.release, after_in_child=_has_forked)
+
+
+def _check_threads():
+    if _forked:
+        raise RuntimeError(
+            "this process was forked from one in which kernels had run on OpenMP's threads, which it does not have. "
+            "Start processes by 'spawn' or 'forkserver' (joblib's default does), or install TBB: pip install "
+            "'ldlrpp[tbb]'"
+        )
 
 
 @functools.cache
@@ -29,6 +55,7 @@ def single_threaded_blas():
     Numba's and BLAS's worker threads spin for a while after each parallel region; on two cores, taking turns between
     the pools costs about 8 ms a turn. The limit itself costs 15 µs.
     """
+    _check_threads()
     with kernel_lock, _controller().limit(limits=1, user_api="blas"):
         yield
 
@@ -60,9 +87,31 @@ def kernel_threads(n_threads=None):
         numba.set_num_threads(before)
 
 
+def counts():
+    """How many threads Numba and every BLAS have while no kernel runs, for `put_back`."""
+    libraries = [library for library in _controller().lib_controllers if library.user_api == "blas"]
+    with kernel_lock:
+        return numba.get_num_threads(), [(library, library.num_threads) for library in libraries]
+
+
+def put_back(counts):
+    """Let there be as many threads as there were.
+
+    The contexts above put back what they change, but for an interruption that comes while they do: calls that may be
+    interrupted do it once more, outside of them. (3 µs.)
+    """
+    n_threads, libraries = counts
+    with kernel_lock:
+        numba.set_num_threads(n_threads)
+        for library, before in libraries:
+            if library.num_threads != before:
+                library.set_num_threads(before)
+
+
 @contextmanager
 def one_kernel():
     """Hold `kernel_lock` inside the ``with`` block, and have the threads that there are."""
+    _check_threads()
     with kernel_lock, kernel_threads():
         yield
 

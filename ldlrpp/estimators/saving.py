@@ -1,0 +1,146 @@
+"""Models on disk: which version saved one, and the parameters of a network as a file of safetensors."""
+
+import json
+import re
+import warnings
+
+from sklearn.utils.validation import check_is_fitted
+
+import ldlrpp
+from ldlrpp.kernels import backend
+
+# Changes with what is in a file of `save_weights`.
+_FORMAT = "1"
+
+
+class Saved:
+    """What is saved of an estimator knows the version of the package; its weights can be a file by themselves."""
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_ldlrpp_version": ldlrpp.__version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        _check_version(state.pop("_ldlrpp_version", None), type(self).__name__)
+        super().__setstate__(state)
+
+    def save_weights(self, file):
+        """Write the parameters of the network, and nothing else, into a file of safetensors.
+
+        Parameters
+        ----------
+        file : str or path
+            The file; one that is there is replaced. An array is named by its layer, as in
+            'layers.0.weights'. The metadata are 'format', 'ldlrpp' (the version) and 'seeds', a list in JSON with the
+            seed of the permutations of every layer, null where it has none.
+
+        Raises
+        ------
+        ImportError
+            Where the package safetensors is not installed.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from sklearn.datasets import load_digits
+        >>> from ldlrpp import LDLClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> model = LDLClassifier((64,), learning_rate="cosine", max_iter=2, random_state=0).fit(X, y)
+        >>> other = LDLClassifier((64,), learning_rate="cosine", max_iter=1, random_state=1).fit(X, y)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save_weights(Path(folder) / "weights.safetensors")
+        ...     other = other.load_weights(Path(folder) / "weights.safetensors")
+        >>> bool((other.predict(X) == model.predict(X)).all())
+        True
+        """
+        check_is_fitted(self)
+        metadata = {"format": _FORMAT, "ldlrpp": ldlrpp.__version__, "seeds": json.dumps(self._seeds())}
+        arrays = {name: backend.cpu.memory.contiguous(array) for name, array in self._named_parameters().items()}
+        _safetensors().numpy.save_file(arrays, file, metadata)
+
+    def load_weights(self, file):
+        """Replace the parameters of a fitted network by those of a file of `save_weights`.
+
+        Training goes on from them with an optimiser that begins anew. Everything else of the estimator, as classes and
+        histories, stays.
+
+        Parameters
+        ----------
+        file : str or path
+            The file. Nothing in it is run.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the file is none of safetensors, or of a network of other layers, as the message says; the estimator is
+            then as it was.
+        ImportError
+            Where the package safetensors is not installed.
+        """
+        check_is_fitted(self)
+        safetensors, parameters, arrays = _safetensors(), self._named_parameters(), {}
+        try:
+            with safetensors.safe_open(file, framework="numpy") as opened:
+                metadata = opened.metadata() or {}
+                names = set(opened.keys())
+                if metadata.get("format") != _FORMAT:
+                    raise ValueError(f"its format is {metadata.get('format')!r}, and not {_FORMAT!r}")
+                if names != set(parameters):
+                    raise ValueError(f"it has the arrays {sorted(names)}, and the network {sorted(parameters)}")
+                for name, wanted in parameters.items():
+                    arrays[name] = array = opened.get_tensor(name)
+                    if (array.shape, array.dtype) != (wanted.shape, wanted.dtype):
+                        raise ValueError(
+                            f"{name} has shape {array.shape} and dtype {array.dtype}, and in the network "
+                            f"{wanted.shape} and {wanted.dtype}"
+                        )
+                if json.loads(metadata.get("seeds", "null")) != self._seeds():
+                    raise ValueError(
+                        f"its permutations have the seeds {metadata.get('seeds')}, and not {self._seeds()}"
+                    )
+        except (safetensors.SafetensorError, ValueError) as error:
+            raise ValueError(f"file={str(file)!r} has no weights for this network: {error}") from error
+        for name, array in parameters.items():
+            array[...] = arrays[name]
+        trained = vars(self).get("estimator_", self)
+        trained._optimizer, trained._average = trained._make_optimizer(), trained._make_average()
+        return self
+
+    def _named_parameters(self):
+        """The arrays of the network by name."""
+        layers = enumerate(self.network_.layers)
+        return {f"layers.{i}.{name}": array for i, layer in layers for name, array in layer.parameters.items()}
+
+    def _seeds(self):
+        return [getattr(layer, "seed", None) for layer in self.network_.layers]
+
+
+def _safetensors():
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError("files of weights want the package safetensors: pip install 'ldlrpp[safetensors]'") from error
+    return safetensors
+
+
+def _check_version(saved, name):
+    """ValueError if a newer version has saved a model whose parts this one may not know; a warning if it may."""
+    parts = [_release(version) for version in (saved, ldlrpp.__version__)]
+    if saved is None or None in parts or parts[0] <= parts[1]:
+        return
+    message = f"this {name} was saved by ldlrpp {saved}, and ldlrpp {ldlrpp.__version__} loads it"
+    if parts[0][0] > parts[1][0]:
+        raise ValueError(f"{message}: update ldlrpp to that version or a later one")
+    warnings.warn(f"{message}: what is new since then is not known here", stacklevel=3)
+
+
+def _release(version):
+    """The numbers of the major and the minor release."""
+    match = re.match(r"(\d+)\.(\d+)", str(version))
+    return match and (int(match[1]), int(match[2]))
