@@ -1,6 +1,7 @@
 """Checks of the kernels' arguments: each names the argument, what it got and what it wants."""
 
 import operator
+from numbers import Integral
 from typing import TypeVar
 
 import numpy as np
@@ -57,6 +58,13 @@ def seed_uint64(name, value):
     if not 0 <= number < 2**64:
         raise ValueError(f"{name} must be from 0 to 2**64 - 1, got {number}")
     return np.uint64(number)
+
+
+def flag(name, value):
+    """Return ``value`` as True or False."""
+    if isinstance(value, (bool, np.bool_)) or (isinstance(value, Integral) and value in (0, 1)):
+        return bool(value)
+    raise TypeError(f"{name} must be True or False, got {value!r}")
 
 
 def float_dtype(name, value):

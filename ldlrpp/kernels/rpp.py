@@ -176,7 +176,8 @@ def rpp_forward(
     x = _batch("x", x, kernels)
     hidden_t = _hidden_t(hidden, x, kernels)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
-    seed = arguments.seed_uint64("seed", seed)
+    seed, signs = arguments.seed_uint64("seed", seed), arguments.flag("signs", signs)
+    share_columns = arguments.flag("share_columns", share_columns)
     n_columns = len(hidden_t)
     width = _width("width", width, n_permutations, n_columns)
     if bias is None:
@@ -192,7 +193,7 @@ def rpp_forward(
     y = arguments.output(out, (x.shape[0], width), x.dtype, (x, hidden_t, bias), kernels)
     with kernels.threads.kernel_threads(), kernels.threads.single_threaded_blas():
         kernels.rpp.forward(
-            x, hidden_t, seed, stored, bool(share_columns), bool(signs), bias, False, _none(hidden_t, kernels), False,
+            x, hidden_t, seed, stored, share_columns, signs, bias, False, _none(hidden_t, kernels), False,
             _scratch(kernels), y,
         )  # fmt: skip
     return arguments.written(y, out, given, kernels)
@@ -261,7 +262,8 @@ def rpp_backward(
     x = _batch("x", x, kernels)
     hidden_t = _hidden_t(hidden, x, kernels)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
-    seed = arguments.seed_uint64("seed", seed)
+    seed, signs = arguments.seed_uint64("seed", seed), arguments.flag("signs", signs)
+    share_columns = arguments.flag("share_columns", share_columns)
     grad_y = arguments.float_array("grad_y", grad_y, x.dtype, kernels)
     arguments.check_shape("grad_y", grad_y, (x.shape[0], None), ("batch", "width"))
     width = _width("the width grad_y.shape[1]", grad_y.shape[1], n_permutations, len(hidden_t))
@@ -271,7 +273,7 @@ def rpp_backward(
     grad_x, grad_hidden_t, grad_bias = (empty(shape, x.dtype) for shape in (x.shape, hidden_t.shape, (width,)))
     with kernels.threads.kernel_threads(), kernels.threads.single_threaded_blas():
         kernels.rpp.backward(
-            grad_y, x, hidden_t, seed, stored, bool(share_columns), bool(signs), _none(hidden_t, kernels),
+            grad_y, x, hidden_t, seed, stored, share_columns, signs, _none(hidden_t, kernels),
             _scratch(kernels), True, grad_x, grad_hidden_t, grad_bias,
         )  # fmt: skip
     return tuple(kernels.memory.like(grad, given) for grad in (grad_x, grad_hidden_t.T, grad_bias))
@@ -326,12 +328,13 @@ def rpp_expand(
     _check_sizes(hidden)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
     width = _width("width", width, n_permutations, hidden.shape[1])
-    seed = arguments.seed_uint64("seed", seed)
+    seed, signs = arguments.seed_uint64("seed", seed), arguments.flag("signs", signs)
+    share_columns = arguments.flag("share_columns", share_columns)
     hidden_t = kernels.memory.contiguous(hidden.T)
     wide = kernels.memory.empty((width, len(hidden)), hidden.dtype)
     with kernels.threads.one_kernel():
         kernels.rpp.expand(
-            hidden_t, seed, _none(hidden_t, kernels, np.uint16), bool(share_columns), bool(signs), _scratch(kernels),
+            hidden_t, seed, _none(hidden_t, kernels, np.uint16), share_columns, signs, _scratch(kernels),
             wide,
         )  # fmt: skip
     return kernels.memory.like(wide.T, given)
@@ -388,9 +391,9 @@ def rpp_permutation(
     n_inputs = arguments.positive_int("n_inputs", n_inputs, bijection.MAX_INPUTS)
     n_columns = arguments.positive_int("n_columns", n_columns)
     n_permutations = arguments.positive_int("n_permutations", n_permutations)
-    seed = arguments.seed_uint64("seed", seed)
+    seed, signs = arguments.seed_uint64("seed", seed), arguments.flag("signs", signs)
     with cpu.threads.one_kernel():
-        rows = cpu.rpp.permutations(n_inputs, n_columns, n_permutations * n_columns, seed, False, bool(signs))
+        rows = cpu.rpp.permutations(n_inputs, n_columns, n_permutations * n_columns, seed, False, signs)
     return rows.reshape(n_permutations, n_columns, n_inputs).transpose(0, 2, 1)
 
 
@@ -440,7 +443,7 @@ def _stored(permutation, hidden_t, n_permutations, share_columns, signs, kernels
         beside = ", the sign's bit left aside" if signs else ""
         raise ValueError(f"permutation must hold numbers below m = {m}{beside}, got {largest}")
     rows = kernels.memory.contiguous(permutation.transpose(0, 2, 1)).reshape(-1, m)
-    _check_permutation(given, rows, bool(signs), permutation.shape[2], kernels)
+    _check_permutation(given, rows, signs, permutation.shape[2], kernels)
     return rows
 
 
