@@ -10,7 +10,8 @@ kernels := ldlrpp/kernels tests/test_ldl.py tests/test_ldl_weights.py tests/test
 cuda := ldlrpp/kernels/cuda tests/test_backend.py tests/test_cuda_ldl.py tests/test_cuda_rpp.py tests/test_cuda_dense.py \
     tests/test_elementwise.py tests/test_losses.py tests/test_transfer.py
 network := ldlrpp/network tests/test_network.py tests/test_memory.py tests/test_network_backends.py tests/test_cuda_network.py
-estimators := ldlrpp/estimators tests/test_estimators.py tests/test_training_options.py tests/test_mixed.py \
+estimators := ldlrpp/estimators tests/test_checkpoint.py tests/test_saved_models.py tests/test_versions.py \
+    tests/test_estimators.py tests/test_training_options.py tests/test_mixed.py \
     tests/test_transformers.py tests/test_devices.py tests/test_typing.py tests/test_saving.py tests/test_undo.py
 examples := tests/test_examples.py tests/test_readme.py
 
@@ -29,6 +30,7 @@ quick: .venv/.installed-test
 lint: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/zizmor --offline --quiet .github/workflows
 
 # In this environment, of the commit that is checked out; PROFILE is fast, regular or large. OPENBLAS_CORETYPE may have
 # NumPy's products run on the kernels of an older processor.

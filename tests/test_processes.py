@@ -80,8 +80,16 @@ def test_eight_threads_predict_and_fit(layer, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
-@pytest.mark.parametrize("layer", ["tbb", "workqueue"])
+@pytest.mark.parametrize(
+    ("backend", "layer"),
+    [
+        ("loky", "tbb"),
+        ("loky", "omp"),
+        ("threading", "omp"),
+        ("multiprocessing", "tbb"),
+        ("multiprocessing", "workqueue"),
+    ],
+)
 def test_a_search_of_parameters(backend, layer, tmp_path):
     assert run(tmp_path, backend, layer) == ["True", layer]
 
