@@ -5,6 +5,7 @@ import logging
 import sys
 import warnings
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,7 @@ from ldlrpp.estimators.layers import build, same_layers
 from ldlrpp.estimators.parameters import LDL, RPP
 from ldlrpp.estimators.run import Run
 from ldlrpp.estimators.saving import Saved
-from ldlrpp.estimators.undo import DeviceLost, Diverged, all_or_nothing
+from ldlrpp.estimators.undo import ClusterLost, DeviceLost, Diverged, all_or_nothing
 from ldlrpp.kernels import backend
 from ldlrpp.kernels.cpu.threads import kernel_threads
 from ldlrpp.network import SGD, Adam, Average, Data, Dense, Network, Schedule, epochs, fit_lbfgs
@@ -119,7 +120,7 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
         MemoryError
             If the GPU has too little memory for the network and a batch; the estimator is what it was before the call.
         """
-        with devices.working(self.device, X, needed=True) as kernels, kernel_threads(self.n_jobs):
+        with self._working(X) as kernels:
             return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, kernels)
 
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, kernels):
@@ -148,7 +149,7 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
         if validation is not None:
             held_out, y_held_out = validation
             # all of them, if they fit beside the data of training, or none: a loss wants targets where scores are
-            room = run.network.data_budget(self._batch_rows(run.network, data)) - data.n_bytes(kernels)
+            room = run.network.data_budget(self._batch_rows(run.network, len(data))) - data.n_bytes(kernels)
             placed = held_out.on(kernels, room)
             if not placed.n_bytes(kernels):
                 validation = placed, y_held_out
@@ -166,8 +167,8 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
                 if self.solver == "lbfgs" or not self._is_finite():
                     self._go_back(run)
             run.bring_state(self)
-        except Diverged as error:
-            raise self._kept(run, error) from None
+        except (Diverged, ClusterLost) as error:
+            raise self._kept(run, error) from error.__cause__
         except kernels.memory.errors() as error:
             if kernels.memory.is_full(error):
                 raise
@@ -185,8 +186,14 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
             value is not self._parameters.get(name) for name, value in self._given_parameters().items()
         ):
             self._validate_params()  # which scikit-learn does for fit, and for the first partial_fit only
-        with devices.working(self.device, X, needed=True) as kernels, kernel_threads(self.n_jobs):
+        with self._working(X) as kernels:
             return self._train_further(X, y, sample_weight, classes, kernels)
+
+    @contextmanager
+    def _working(self, X):
+        """Context of training on ``X``: gives the kernels that a `Run` trains with."""
+        with devices.working(self.device, X, needed=True) as kernels, kernel_threads(self.n_jobs):
+            yield kernels
 
     def _train_further(self, X, y, sample_weight, classes, kernels):
         _, _, data = self._start(X, y, sample_weight, reset=not hasattr(self, "network_"), classes=classes, new=False)
@@ -343,14 +350,15 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
     def _make_average(self):
         return Average(*{True: _AVERAGE, False: (0.0,)}.get(self.average, (self.average,)))
 
-    def _batch_rows(self, network, data):
+    def _batch_rows(self, network, n_samples):
         """Rows that training takes at a time."""
         wanted = 200 if self.batch_size == "auto" else self.batch_size
-        return min(network.chunk_rows(backward=True) if self.solver == "lbfgs" else wanted, len(data))
+        return min(network.chunk_rows(backward=True) if self.solver == "lbfgs" else wanted, n_samples)
 
-    def _epochs(self, data, run):
-        if self.batch_size != "auto" and self.batch_size > len(data):
-            _warn(f"batch_size={self.batch_size} is larger than the {len(data)} samples; it is cut.")
+    def _epochs(self, data, run, reduce=None):
+        n_samples = len(data) if reduce is None else sum(reduce.n_rows)
+        if self.batch_size != "auto" and self.batch_size > n_samples:
+            _warn(f"batch_size={self.batch_size} is larger than the {n_samples} samples; it is cut.")
         return epochs(
             run.network,
             self._loss,
@@ -361,9 +369,10 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
             alpha=self.alpha,
             dropout=self.dropout,
             max_norm=self.max_grad_norm,
-            batch_size=self._batch_rows(run.network, data),
+            batch_size=self._batch_rows(run.network, n_samples),
             shuffle=self.shuffle,
             rng=self._rng,
+            reduce=reduce,
         )
 
     def _fit_epochs(self, data, validation, run, context, task, checkpoint):
@@ -450,13 +459,8 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
 
     def _validate(self, validation, run):
         """Record loss and score of the validation samples; returns whether the score got better by ``tol``."""
-        data, y = validation
-        scores = run.network.scores(data.X)
-        kernels = backend.of(scores)
-        loss, _ = self._loss.value_and_gradient(scores, data.targets, data.weights, kernels=kernels)
-        self.validation_loss_curve_.append(float(loss))
-        weights = None if data.weights is None else devices.host(data.weights)
-        score = float(self._score(kernels.memory.get(scores), y, weights))
+        loss, score = self._loss_and_score(*validation, run)
+        self.validation_loss_curve_.append(loss)
         self.validation_scores_.append(score)
         self._say(f"Validation score: {score:f}")
         improved = score >= self.best_validation_score_ + self.tol
@@ -465,6 +469,14 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
             if self.early_stopping:
                 run.keep_best(self)
         return improved
+
+    def _loss_and_score(self, data, y, run):
+        """Loss, without the penalty, and score of validation samples."""
+        scores = run.network.scores(data.X)
+        kernels = backend.of(scores)
+        loss, _ = self._loss.value_and_gradient(scores, data.targets, data.weights, kernels=kernels)
+        weights = None if data.weights is None else devices.host(data.weights)
+        return float(loss), float(self._score(kernels.memory.get(scores), y, weights))
 
     # --- What else there is ------------------------------------------------------------------------------------------
 

@@ -139,6 +139,10 @@ class NetworkClassifier(_Scored, ClassifierMixin, BaseNetworkEstimator):
             return kernels.memory.xp.hstack([1 - probabilities, probabilities])
         return probabilities
 
+    def _log_probabilities(self, scores):
+        with np.errstate(divide="ignore"):
+            return backend.of(scores).memory.xp.log(self._probabilities(scores))
+
     @partial_fit_available
     @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
@@ -221,8 +225,7 @@ class NetworkClassifier(_Scored, ClassifierMixin, BaseNetworkEstimator):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             The logarithm of what `predict_proba` gives.
         """
-        with np.errstate(divide="ignore"):
-            return self._predicted(X, lambda scores: backend.of(scores).memory.xp.log(self._probabilities(scores)))
+        return self._predicted(X, self._log_probabilities)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

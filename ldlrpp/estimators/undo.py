@@ -27,6 +27,10 @@ class DeviceLost(_Kept, RuntimeError):
         return cls(f"The GPU works no more ({error}).")
 
 
+class ClusterLost(_Kept, RuntimeError):
+    """A cluster has lost what it would take to train further."""
+
+
 def all_or_nothing(method):
     """Decorator of `fit` and `partial_fit`: where they raise, the estimator is what it was, bit for bit.
 

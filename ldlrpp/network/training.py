@@ -87,7 +87,7 @@ class Batches:
 
 def epochs(
     network, loss, optimizer, data, *, schedule=None, average=None, alpha=0.0, dropout=0.0, max_norm=None,
-    batch_size=200, shuffle=True, rng,
+    batch_size=200, shuffle=True, rng, reduce=None,
 ):  # fmt: skip
     """Train a network, an epoch for every value that is asked of the generator.
 
@@ -102,7 +102,7 @@ def epochs(
     optimizer : optimizer
         See `ldlrpp.network.optimizers`.
     data : Data
-        What it is trained on.
+        What it is trained on; with ``reduce`` a list, of the parts that are here.
     schedule : Schedule, default=None
         Sets the optimiser's learning rate before every step.
     average : Average, default=None
@@ -119,33 +119,43 @@ def epochs(
     shuffle : bool, default=True
         Whether every epoch takes the rows in a new order.
     rng : numpy.random.Generator
-        Source of the order, and of what is dropped.
+        Source of the order, and of what is dropped; with ``reduce`` a list, of one for every part.
+    reduce : reduction, default=None
+        Makes the steps of several processes one, each of which trains the same network: a step takes rows of all parts,
+        here or there, in proportion. ``reduce.n_rows`` is a list of the rows of all parts; ``reduce.totals(weights)``
+        makes of an array (parts here, steps) that of all parts, summed up; ``reduce.add(flat, value)`` is called
+        with the gradient of every part here, and its share of the loss; ``reduce.sum(flat)`` then makes ``flat`` the
+        gradient of all parts, everywhere, and returns the loss.
 
     Yields
     ------
     loss : float
         Mean over the epoch of the loss, penalty included, each batch before its step.
     """
-    n_samples, alpha, kernels = len(data), float(alpha), network.kernels
+    parts, rngs, n_rows = ([data], [rng], [len(data)]) if reduce is None else (data, rng, reduce.n_rows)
+    n_samples, alpha, kernels = sum(n_rows), float(alpha), network.kernels
     batch_size = min(batch_size, n_samples)
-    data = data.on(kernels, network.data_budget(batch_size))
-    # the sum of a batch's weights is a number that nothing must wait for
-    host_weights = None if data.weights is None else backend.of(data.weights).memory.get(data.weights)
+    starts = [*range(0, n_samples, batch_size), n_samples]
+    budget = network.data_budget(batch_size)
+    sources = [_Source(part.on(kernels, budget / len(parts)), network, starts, n_samples) for part in parts]
     average = Average(0.0) if average is None else average
     flat, gradients = network.zero_gradients()
-    workspaces, batches = network.workspaces(fixed=False), Batches(data, network)
-    all_outputs, all_grad_outputs = network.empty_outputs(batch_size), network.empty_outputs(batch_size)
+    workspaces, at_most = network.workspaces(fixed=False), max(source.at_most for source in sources)
+    all_outputs, all_grad_outputs = network.empty_outputs(at_most), network.empty_outputs(at_most)
 
-    def step(x, targets, weights, total, progress, sum_of_losses):
-        """A step with a batch; returns the sum of losses with that of the batch."""
-        batch = len(x)
+    def gradient(rng, x, targets, weights, total):
+        """Write the gradient of some rows of a step; returns their share of its loss."""
         # the last batch may be a smaller one
-        outputs, grad_outputs = ([array[:batch] for array in arrays] for arrays in (all_outputs, all_grad_outputs))
+        outputs, grad_outputs = ([array[: len(x)] for array in arrays] for arrays in (all_outputs, all_grad_outputs))
         drops = (rng.integers(2**64, size=len(outputs) - 1, dtype=np.uint64), dropout) if dropout else None
-        penalty = alpha / total if total else 0.0
         scores = network.forward(x, outputs, workspaces, drops)
         value, grad_scores = loss.value_and_gradient(scores, targets, weights, total, kernels)
         network.backward(grad_scores, x, outputs, grad_outputs, gradients, workspaces, drops)
+        return value
+
+    def step(value, batch, total, progress, sum_of_losses):
+        """A step along the gradient; returns the sum of losses with that of the batch."""
+        penalty = alpha / total if total else 0.0
         squares = kernels.elementwise.square_sum(network.flat[: network.n_decayed]) if penalty else value
         sum_of_losses = kernels.losses.accumulate(sum_of_losses, value, squares, 0.5 * penalty, batch)
         if max_norm is not None:
@@ -155,21 +165,68 @@ def epochs(
         optimizer.step(network.flat, flat, network.n_decayed, penalty, average, kernels)
         return sum_of_losses
 
-    parts = [slice(start, min(start + batch_size, n_samples)) for start in range(0, n_samples, batch_size)]
     while True:
-        order = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
+        for source, rng in zip(sources, rngs, strict=True):
+            source.begin(rng if shuffle else None)
+        totals = None if reduce is None else reduce.totals(np.array([source.totals() for source in sources]))
         sum_of_losses = kernels.memory.zeros((), "float64")
-        with average.steps(network.flat, len(parts), kernels):
-            batches_of_epoch = batches.of(parts, order)
-            for part in parts:
-                size = part.stop - part.start
-                total = size if host_weights is None else float(host_weights[order[part]].sum(dtype=float))
+        with average.steps(network.flat, len(starts) - 1, kernels):
+            for number, (start, end) in enumerate(itertools.pairwise(starts)):
+                if reduce is None:
+                    total = sources[0].total(number)
+                    with network.threads():
+                        value = gradient(rngs[0], *sources[0].next(), total)
+                        sum_of_losses = step(value, end - start, total, start / n_samples, sum_of_losses)
+                    continue
+                total = float(totals[number])
+                for source, rng in zip(sources, rngs, strict=True):
+                    if source.size(number):
+                        with network.threads():
+                            reduce.add(flat, gradient(rng, *source.next(), total))
+                value = reduce.sum(flat)
                 with network.threads():
-                    sum_of_losses = step(*next(batches_of_epoch), total, part.start / n_samples, sum_of_losses)
+                    sum_of_losses = step(value, end - start, total, start / n_samples, sum_of_losses)
         if schedule is not None:
             schedule.end_epoch(n_samples)
         # nothing else in an epoch waits for the kernels
         yield float(sum_of_losses) / n_samples
+
+
+class _Source:
+    """The rows of a part of the data, step by step: of its rows every step takes the share that it takes of all.
+
+    ``starts`` are the rows, of ``n_samples`` in all parts, at which steps begin, and the end.
+    """
+
+    def __init__(self, data, network, starts, n_samples):
+        ends = [len(data) * start // n_samples for start in starts]
+        self._slices = [slice(start, end) for start, end in itertools.pairwise(ends)]
+        self._n, self._data, self._batches = len(data), data, Batches(data, network)
+        # the sum of a batch's weights is a number that nothing must wait for
+        self._weights = None if data.weights is None else backend.of(data.weights).memory.get(data.weights)
+        self.at_most = max(self.size(number) for number in range(len(self._slices)))
+
+    def begin(self, rng):
+        """Begin an epoch, in a new order if there is a source of one."""
+        self._order = np.arange(self._n) if rng is None else rng.permutation(self._n)
+        self._rows = self._batches.of([part for part in self._slices if part.start < part.stop], self._order)
+
+    def size(self, number):
+        """Rows in the step of that number."""
+        return self._slices[number].stop - self._slices[number].start
+
+    def total(self, number):
+        """What weights they have together."""
+        if self._weights is None:
+            return self.size(number)
+        return float(self._weights[self._order[self._slices[number]]].sum(dtype=float))
+
+    def totals(self):
+        return [self.total(number) for number in range(len(self._slices))]
+
+    def next(self):
+        """Inputs, targets and weights of the next step that has some."""
+        return next(self._rows)
 
 
 def fit_lbfgs(network, loss, data, *, alpha=0.0, max_iter=200, max_fun=15000, tol=1e-4, callback=None):
