@@ -1,9 +1,13 @@
+import importlib.util
 import os
 
 import pytest
 
 # Before Numba is imported: results must not depend on the number of threads, so that there must be several everywhere.
 os.environ.setdefault("NUMBA_NUM_THREADS", str(max(2, os.cpu_count() or 1)))
+
+# Modules of an extra that is not there have no examples to run.
+collect_ignore = [] if importlib.util.find_spec("distributed") else ["ldlrpp/dask"]
 
 
 def pytest_configure(config):

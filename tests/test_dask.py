@@ -1,0 +1,476 @@
+"""Estimators on a cluster of Dask's: what they learn, whatever the number of workers and whoever of these dies."""
+
+import itertools
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score, r2_score
+
+pytest.importorskip("distributed", reason="the extra dask is not installed")
+
+import dask
+import dask.array as da
+from distributed import Client, LocalCluster
+
+from ldlrpp import LDLClassifier, MixedRegressor, RPPClassifier
+from ldlrpp.dask import DaskLDLClassifier, DaskLDLRegressor, DaskMixedRegressor, DaskRPPClassifier
+from ldlrpp.dask.base import planned
+from ldlrpp.dask.collectives import Alone, Reduction, XGBoost
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+COMMON = {"hidden_layer_sizes": (16,), "max_iter": 3, "batch_size": 20, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def client():
+    # a worker that is killed again and again is started again, and who has not heard of its end waits for it no longer
+    patient = {"distributed.deploy.lost-worker-timeout": "1h", "distributed.comm.timeouts.connect": "5s"}
+    options = {"processes": True, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": None}
+    with dask.config.set(patient), LocalCluster(n_workers=2, **options) as cluster, Client(cluster) as client:
+        yield client
+
+
+def alone():
+    """A cluster of this process."""
+    return Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0", set_as_default=False)
+
+
+def data(n=300, dtype=np.float32):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 12)).astype(dtype)
+    return X, (X @ rng.normal(size=(12, 4))).argmax(axis=1), X @ rng.normal(size=12).astype(dtype)
+
+
+def collections(*arrays, rows=60):
+    return [da.from_array(array, chunks=(rows, *array.shape[1:])) for array in arrays]
+
+
+def assert_same_model(one, other):
+    np.testing.assert_array_equal(one.network_.flat, other.network_.flat)
+    assert one.loss_curve_ == other.loss_curve_
+
+
+def test_the_package_does_not_import_dask():
+    code = "import ldlrpp, sys; assert not {'dask', 'distributed'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- One machine, and one partition ----------------------------------------------------------------------------------
+
+
+LOCAL = {
+    "LDL": (DaskLDLClassifier(**COMMON, dropout=0.0), LDLClassifier(**COMMON)),
+    "RPP": (DaskRPPClassifier(**COMMON, n_permutations=4), RPPClassifier(**COMMON, n_permutations=4)),
+    "schedule, adamw": (
+        DaskLDLClassifier(**COMMON, learning_rate="onecycle", solver="adamw", max_grad_norm=0.1),
+        LDLClassifier(**COMMON, learning_rate="onecycle", solver="adamw", max_grad_norm=0.1),
+    ),
+    "sgd without averages": (
+        DaskLDLClassifier(**COMMON, solver="sgd", average=False, learning_rate="invscaling"),
+        LDLClassifier(**COMMON, solver="sgd", average=False, learning_rate="invscaling"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LOCAL)
+def test_one_partition_in_order_is_the_local_estimator_to_the_last_bit(client, case):
+    model, local = (clone(one).set_params(shuffle=False) for one in LOCAL[case])
+    X, y, _ = data(90)
+    assert_same_model(model.fit(*collections(X, y, rows=90)), local.fit(X, y))
+    assert model.t_ == local.t_
+    np.testing.assert_array_equal(model.predict(X), local.predict(X))
+
+
+@pytest.mark.parametrize("options", [{"class_weight": "balanced", "label_smoothing": 0.1}, {"class_weight": {1: 3.0}}])
+def test_weights_of_classes_and_samples_are_the_local_ones(client, options):
+    X, y, _ = data(90)
+    weights = np.random.default_rng(1).uniform(size=90).astype(np.float32)
+    local = LDLClassifier(**COMMON, shuffle=False, **options).fit(X, y, weights)
+    model = DaskLDLClassifier(**COMMON, shuffle=False, **options).fit(*collections(X, y, weights, rows=90))
+    np.testing.assert_allclose(model.loss_curve_, local.loss_curve_, rtol=1e-5)
+    np.testing.assert_allclose(model.network_.flat, local.network_.flat, rtol=1e-3, atol=1e-4)
+
+
+def test_partial_fit_goes_on(client):
+    X, y, _ = data(90)
+    model = DaskLDLClassifier(**COMMON, shuffle=False, client=client)
+    local = LDLClassifier(**COMMON, shuffle=False)
+    for _ in range(2):
+        model.partial_fit(*collections(X, y, rows=90), classes=[0, 1, 2, 3])
+        local.partial_fit(X, y, classes=[0, 1, 2, 3])
+    assert_same_model(model, local)
+    model.partial_fit(*collections(X, y))
+    assert len(model.loss_curve_) == 3
+
+
+# --- Several partitions ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"sync_steps": 1, "dropout": 0.2, "n_replicas": 2}])
+def test_bits_do_not_depend_on_the_number_of_workers(client, options):
+    X, y, _ = data()
+    model = DaskLDLClassifier(**COMMON, **options)
+    two = clone(model).set_params(client=client).fit(*collections(X, y))
+    with alone() as one:
+        single = clone(model).set_params(client=one).fit(*collections(X, y))
+    assert_same_model(two, single)
+
+
+def test_every_row_is_trained_on_once_an_epoch():
+    n_rows = [7, 100, 0, 33, 20]
+    for n_replicas, sync_steps, seed in [(1, None, None), (3, None, 0), (2, 2, 1), (9, 1, None)]:
+        turns = planned(n_rows, 10, n_replicas, sync_steps, seed, 0)
+        assert all(len(turn) <= n_replicas for turn in turns)
+        rows = dict.fromkeys(range(4), 0)
+        for turn in turns:
+            assert [number for number, *_ in turn] == sorted({number for number, *_ in turn})
+            for number, span, steps, n in turn:
+                rows[number] += n
+                assert span is None or span[1] - span[0] == steps
+        assert list(rows.values()) == [7, 100, 33, 20]
+
+
+def test_it_learns_with_several_partitions_in_turns(client):
+    X, y, target = data(1200)
+    model = DaskLDLClassifier((64,), max_iter=25, batch_size=20, random_state=0, n_replicas=2, client=client)
+    assert model.fit(*collections(X, y, rows=200)).score(X, y) > 0.93
+    regressor = DaskLDLRegressor((64,), max_iter=25, batch_size=20, random_state=0, n_replicas=2, client=client)
+    assert regressor.fit(*collections(X, target, rows=200)).score(X, target) > 0.93
+
+
+def test_arrays_of_this_process(client):
+    X, y, _ = data()
+    order = np.argsort(y)
+    model = DaskLDLClassifier(**COMMON, client=client).fit(X[order], y[order])
+    assert model.classes_.tolist() == [0, 1, 2, 3]
+    assert len(model.loss_curve_) == 3
+    assert_same_model(model, DaskLDLClassifier(**COMMON, client=client).fit(csr_array(X[order]), y[order]))
+
+
+def test_without_a_client_it_is_a_cluster_of_this_process():
+    code = (
+        "import numpy as np; from ldlrpp.dask import DaskLDLClassifier\n"
+        "X = np.random.default_rng(0).normal(size=(90, 4)); y = X[:, 0] > 0\n"
+        "print(DaskLDLClassifier((8,), max_iter=2, n_iter_no_change=9).fit(X, y).score(X, y))"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
+    assert 0 <= float(done.stdout) <= 1, done.stderr
+
+
+# --- What else fit takes ---------------------------------------------------------------------------------------------
+
+
+def test_sparse_chunks_are_dense_ones(client):
+    X, y, _ = data()
+    X[X < 0.5] = 0
+    dense, labels = collections(X, y)
+    sparse = dense.map_blocks(csr_array)
+    one, other = (DaskLDLClassifier(**COMMON, client=client).fit(inputs, labels) for inputs in (dense, sparse))
+    assert_same_model(one, other)
+    np.testing.assert_array_equal(one.predict(sparse).compute(), one.predict(X))
+
+
+def test_dataframes(client):
+    dd = pytest.importorskip("dask.dataframe")
+    import pandas as pd
+
+    X, y, _ = data()
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(12)]).assign(label=np.array(list("abcd"))[y])
+    frames = dd.from_pandas(frame, npartitions=5)
+    frames = frames[frames.x0 < 1]  # rows are not known
+    model = DaskLDLClassifier(**COMMON, client=client).fit(frames.drop(columns="label"), frames.label)
+    assert model.feature_names_in_[:2].tolist() == ["x0", "x1"]
+    assert model.classes_.tolist() == list("abcd")
+    local = frame[frame.x0 < 1]
+    predictions = model.predict(frames.drop(columns="label"))
+    np.testing.assert_array_equal(predictions.compute(), model.to_local().predict(local.drop(columns="label")))
+    score = model.score(frames.drop(columns="label"), frames.label)
+    assert score == pytest.approx(accuracy_score(local.label, predictions.compute()))
+
+
+def test_early_stopping_on_rows_of_every_partition(client):
+    X, y, _ = data()
+    model = DaskLDLClassifier(**COMMON, early_stopping=True, n_iter_no_change=2, client=client)
+    model.set_params(max_iter=40).fit(*collections(X, y))
+    assert model.n_iter_ < 40
+    assert len(model.validation_scores_) == len(model.validation_loss_curve_) == model.n_iter_
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert model.t_ == model.n_iter_ * (300 - 5 * 6)
+
+
+def test_validation_samples_of_both_kinds(client):
+    X, y, target = data()
+    weights = np.random.default_rng(1).uniform(size=100)
+    for cls, targets, options in (
+        (DaskLDLClassifier, y, {"class_weight": "balanced"}),
+        (DaskLDLRegressor, target.reshape(-1, 1) * [1, 2], {}),
+    ):
+        model = cls(**COMMON, **options, client=client)
+        training = collections(X[:200], targets[:200])
+        given = X[200:], targets[200:], weights
+        here, there = (
+            clone(model).fit(*training, X_val=X_val, y_val=y_val, sample_weight_val=w)
+            for X_val, y_val, w in (given, collections(*given, rows=30))
+        )
+        assert_same_model(here, there)
+        np.testing.assert_allclose(here.validation_scores_, there.validation_scores_)
+        np.testing.assert_allclose(here.validation_loss_curve_, there.validation_loss_curve_, rtol=1e-5)
+
+
+def test_several_labels_and_balanced_weights(client):
+    X, _, _ = data(90)
+    y = (X[:, :3] > 0.3).astype(int)
+    y[:, 2] = 0
+    options = {"shuffle": False, "class_weight": "balanced"}
+    model = DaskLDLClassifier(**COMMON, **options, client=client).fit(*collections(X, y, rows=90))
+    local = LDLClassifier(**COMMON, **options).fit(X, y)
+    np.testing.assert_allclose(model.loss_curve_, local.loss_curve_, rtol=1e-5)
+    assert model.score(*collections(X, y, rows=30)) == pytest.approx(local.score(X, y), abs=0.05)
+
+
+# --- Predictions -----------------------------------------------------------------------------------------------------
+
+
+def test_predictions_are_lazy_and_the_local_ones(client):
+    X, y, target = data()
+    lazy_X, lazy_y = collections(X, y)
+    model = DaskLDLClassifier(**COMMON, client=client).fit(lazy_X, lazy_y)
+    local = model.to_local()
+    assert type(local) is LDLClassifier
+    for name in ("predict", "predict_proba", "predict_log_proba"):
+        lazy = getattr(model, name)(lazy_X)
+        assert isinstance(lazy, da.Array)
+        assert lazy.chunks[0] == lazy_X.chunks[0]
+        expected = getattr(local, name)(X)
+        assert lazy.dtype == expected.dtype
+        assert lazy.shape == expected.shape
+        np.testing.assert_allclose(lazy.compute(), expected, rtol=1e-5)
+    weights = np.random.default_rng(2).uniform(size=len(X))
+    assert model.score(lazy_X, lazy_y, *collections(weights)) == pytest.approx(local.score(X, y, weights))
+    several = target.reshape(-1, 1) * [1, -2]
+    regressor = DaskMixedRegressor([("dense", 8)], max_iter=3, random_state=0, client=client).fit(X, several)
+    assert type(regressor.to_local()) is MixedRegressor
+    score = regressor.score(*collections(X, several), *collections(weights))
+    assert score == pytest.approx(r2_score(several, regressor.predict(X), sample_weight=weights))
+
+
+def test_a_model_is_a_snapshot_for_lazy_predictions(client):
+    X, y, _ = data()
+    lazy_X, lazy_y = collections(X, y)
+    model = DaskLDLClassifier(**COMMON, client=client).fit(lazy_X, lazy_y)
+    lazy, before = model.predict_proba(lazy_X), model.predict_proba(X)
+    model.partial_fit(lazy_X, lazy_y)
+    np.testing.assert_allclose(lazy.compute(), before, rtol=1e-5)
+
+
+def test_pickles_and_clones(client):
+    X, y, _ = data()
+    model = DaskLDLClassifier(**COMMON, client=client).fit(*collections(X, y))
+    again = pickle.loads(pickle.dumps(model))
+    assert again.client is None
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    assert clone(model).client is client
+    local = pickle.dumps(model.to_local())
+    code = (
+        "import pickle, sys; model = pickle.load(sys.stdin.buffer)\n"
+        "assert not {'dask', 'distributed'} & set(sys.modules); model.partial_fit([[0.0] * 12], [1])"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], input=local, check=True)
+
+
+# --- Errors ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y: (X, y[:-1]), "y must have 300 rows as X, got 299"),
+        (lambda X, y: (X, y.rechunk(-1).compute()[:-1]), "y must have 300 rows as X, got 299"),
+        (lambda X, y: (X.compute(), y), "y must be an array of this process as X is"),
+        (lambda X, y: (X, y + 0.5), "Unknown label type"),
+        (lambda X, y: (da.where(X > 2.5, np.nan, X), y), "Input X contains NaN"),
+        (lambda X, y: (X, y, da.zeros(300, chunks=60)), "must not be zero for all samples"),
+        (lambda X, y: (X, y, -da.ones(300, chunks=60)), "Negative values in data"),
+        (lambda X, y: (X, None), "y must be given"),
+    ],
+)
+def test_data_that_will_not_do_are_refused_and_nothing_changes(client, change, message):
+    X, y, _ = data()
+    lazy_X, lazy_y = collections(X, y)
+    model = DaskLDLClassifier(**COMMON, client=client)
+    with pytest.raises(ValueError, match=message):
+        model.fit(*change(lazy_X, lazy_y))
+    assert not hasattr(model, "network_")
+    assert not hasattr(model, "_job")
+
+
+def test_parameters_that_will_not_do_are_refused(client):
+    X, y, _ = data(80)
+    for options, message in (
+        ({"solver": "lbfgs"}, "solver must be 'adam', 'adamw' or 'sgd' on a cluster, got 'lbfgs'"),
+        ({"n_replicas": 0}, "n_replicas"),
+        ({"client": "tcp://nowhere"}, "client"),
+        ({"device": "tpu"}, "device must be"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DaskLDLClassifier(**{**COMMON, "client": client, **options}).fit(X, y)
+
+
+def test_training_that_diverges_keeps_the_last_good_epoch(client):
+    X, _, target = data()
+    model = DaskLDLRegressor(**COMMON, client=client, solver="sgd", learning_rate_init=1e9, average=False)
+    with pytest.raises(ValueError, match="Training diverged in epoch 1"):
+        model.fit(*collections(X, target))
+    assert not hasattr(model, "network_")
+
+
+# --- Workers that die ------------------------------------------------------------------------------------------------
+
+
+def slowly(block):
+    time.sleep(0.05)
+    return block
+
+
+def test_a_worker_that_is_killed_costs_time_and_changes_nothing(client):
+    X, y, _ = data()
+    lazy_X, lazy_y = collections(X, y)
+    lazy_X = lazy_X.map_blocks(slowly, dtype=X.dtype)
+    model = DaskLDLClassifier(**COMMON, client=client, n_replicas=2)
+    undisturbed = clone(model).fit(lazy_X, lazy_y)
+    pids = list(client.run(os.getpid).values())
+    timer = threading.Timer(0.3, lambda: os.kill(pids[0], signal.SIGKILL))
+    timer.start()
+    disturbed = clone(model).fit(lazy_X, lazy_y)
+    timer.join()
+    assert_same_model(disturbed, undisturbed)
+    client.wait_for_workers(2, timeout=30)
+
+
+def test_a_cluster_that_is_restarted_takes_the_epoch_again(client):
+    X, y, _ = data()
+    model = DaskLDLClassifier(**COMMON, client=client, n_replicas=2)
+    for inputs in (collections(X, y), (X, y)):
+        undisturbed = clone(model).fit(*inputs)
+        timer = threading.Timer(0.3, client.restart)
+        timer.start()
+        disturbed = clone(model).fit(*inputs)
+        timer.join()
+        assert_same_model(disturbed, undisturbed)
+
+
+def test_two_fits_at_once(client):
+    X, y, _ = data()
+    model = DaskLDLClassifier(**COMMON, client=client)
+    alone = clone(model).fit(*collections(X, y))
+    fitted = [clone(model) for _ in range(2)]
+    threads = [threading.Thread(target=one.fit, args=collections(X, y)) for one in fitted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one in fitted:
+        assert_same_model(one, alone)
+
+
+# --- Steps of all workers together -----------------------------------------------------------------------------------
+
+
+def test_sums_depend_on_neither_grouping_nor_order():
+    rng = np.random.default_rng(0)
+    gradients = (rng.normal(size=(5, 1000)) * 10.0 ** rng.integers(-6, 3, (5, 1000))).astype(np.float32)
+    results = []
+    for order in ([0, 1, 2, 3, 4], [3, 1, 4, 0, 2]):
+        with Alone.joined(None) as joined:
+            reduction = Reduction([1] * 5, joined)
+            for number in order:
+                reduction.add(gradients[number], 1.0 + number)
+            total = np.empty(1000, np.float32)
+            assert reduction.sum(total) == 15.0
+            results.append(total)
+    np.testing.assert_array_equal(*results)
+    np.testing.assert_allclose(results[0], gradients.astype(float).sum(axis=0), rtol=1e-6)
+    gradients[2, 7] = np.nan
+    reduction.add(gradients[2], 1.0)
+    reduction.sum(total)
+    assert np.isnan(total).all()
+
+
+@pytest.mark.parametrize("case", LOCAL)
+def test_steps_of_one_partition_in_order_are_the_local_ones_to_the_last_bit(client, case):
+    model, local = (clone(one).set_params(shuffle=False) for one in LOCAL[case])
+    X, y, _ = data(90)
+    assert_same_model(model.set_params(sync="step").fit(*collections(X, y, rows=90)), local.fit(X, y))
+
+
+def test_steps_of_several_partitions_are_those_of_one_machine_with_the_same_batches():
+    X, y, _ = data(330, np.float64)
+    weights = np.random.default_rng(1).uniform(size=330)
+    n_rows, batch = [100, 150, 80], 33
+    starts = np.cumsum([0, *n_rows])
+    ends = [*range(0, 330, batch), 330]
+    order = np.concatenate([
+        np.arange(starts[part] + n * begin // 330, starts[part] + n * end // 330)
+        for begin, end in itertools.pairwise(ends)
+        for part, n in enumerate(n_rows)
+    ])  # fmt: skip
+    options = {**COMMON, "batch_size": batch, "shuffle": False}
+    local = LDLClassifier(**options).fit(X[order], y[order], weights[order])
+    inputs = [da.from_array(array, chunks=(tuple(n_rows), *array.shape[1:])) for array in (X, y, weights)]
+    with alone() as one:
+        model = DaskLDLClassifier(**options, sync="step", client=one).fit(*inputs)
+    np.testing.assert_allclose(model.loss_curve_, local.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(model.network_.flat, local.network_.flat, rtol=1e-6, atol=1e-9)
+
+
+@pytest.fixture
+def collective():
+    pytest.importorskip("xgboost", reason="the collective is that of xgboost-cpu, which is not installed")
+
+
+@pytest.mark.usefixtures("collective")
+@pytest.mark.parametrize("options", [{"dropout": 0.2}, {"class_weight": "balanced", "early_stopping": True}])
+def test_bits_of_steps_do_not_depend_on_the_number_of_workers(client, options):
+    X, y, _ = data()
+    model = DaskLDLClassifier(**COMMON, **options, sync="step")
+    two = clone(model).set_params(client=client).fit(*collections(X, y))
+    with alone() as one:
+        single = clone(model).set_params(client=one).fit(*collections(X, y))
+    assert_same_model(two, single)
+
+
+@pytest.mark.usefixtures("collective")
+def test_a_part_that_one_worker_refuses_ends_the_steps_of_all(client):
+    X, y, _ = data()
+    X[250, 3] = np.nan
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        DaskLDLClassifier(**COMMON, sync="step", client=client).fit(*collections(X, y))
+    with pytest.raises(ValueError, match="device must be 'cpu' with sync='step', got 'auto'"):
+        DaskLDLClassifier(**COMMON, sync="step", device="auto", client=client).fit(*collections(X, y))
+
+
+class Impatient(XGBoost):
+    timeout = 5
+
+
+@pytest.mark.usefixtures("collective")
+def test_a_worker_that_is_killed_among_steps_has_the_epoch_taken_again(client):
+    X, y, _ = data(12000)
+    model = DaskLDLClassifier(**COMMON, sync="step", collective=Impatient, client=client)
+    undisturbed = clone(model).fit(*collections(X, y, rows=3000))
+    pids = list(client.run(os.getpid).values())
+    timer = threading.Timer(0.5, lambda: os.kill(pids[1], signal.SIGKILL))
+    timer.start()
+    disturbed = clone(model).fit(*collections(X, y, rows=3000))
+    timer.join()
+    assert_same_model(disturbed, undisturbed)
+    client.wait_for_workers(2, timeout=30)
