@@ -8,12 +8,15 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
+import joblib
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import GridSearchCV
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 
@@ -474,3 +477,16 @@ def test_a_worker_that_is_killed_among_steps_has_the_epoch_taken_again(client):
     timer.join()
     assert_same_model(disturbed, undisturbed)
     client.wait_for_workers(2, timeout=30)
+
+
+# --- Searches --------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_over_local_estimators_runs_on_the_cluster(client):
+    X, y, _ = data(120)
+    search = GridSearchCV(LDLClassifier(**COMMON), {"alpha": [0.1, 0.001]}, cv=2)
+    here = clone(search).fit(X, y)
+    client.run(warnings.simplefilter, "ignore")
+    with joblib.parallel_config("dask"):
+        search.fit(X, y)
+    np.testing.assert_array_equal(search.cv_results_["mean_test_score"], here.cv_results_["mean_test_score"])

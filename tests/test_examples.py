@@ -20,6 +20,8 @@ BENCHMARKS = EXAMPLES.parent / "benchmarks"
 
 @pytest.fixture
 def example(request, monkeypatch):
+    if request.param == "dask_cluster":
+        pytest.importorskip("distributed", reason="the extra dask is not installed")
     monkeypatch.syspath_prepend(EXAMPLES)  # one takes what another has
     spec = importlib.util.spec_from_file_location(request.param, EXAMPLES / f"{request.param}.py")
     module = importlib.util.module_from_spec(spec)
@@ -369,3 +371,14 @@ def test_prototypes_of_benchmarks_train(monkeypatch):
     for name, make in tried.items():
         model = make(False, 1, 0)
         assert 0 <= model.fit(X[:60].astype(np.float32), y[:60]).score(X[:60], y[:60]) <= 1, name
+
+
+@pytest.mark.parametrize("example", ["dask_cluster"], indirect=True)
+def test_a_cluster_that_loses_a_worker_learns_the_same(example, monkeypatch, capsys):
+    lines = run(example, monkeypatch, capsys, "--rows", 60_000, "--chunk", 5_000, "--epochs", 2)
+    assert lines[0].startswith("55,000 rows of 100: 20.98 MiB")
+    undisturbed, killed = (line.split()[-2:] for line in lines[2:4])
+    assert undisturbed == killed
+    assert float(killed[1]) > 0.3
+    assert lines[4] == "The same model, bit for bit: yes"
+    assert lines[5].startswith("LDLClassifier, without Dask: [")
