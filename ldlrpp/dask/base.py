@@ -6,7 +6,6 @@ from contextlib import contextmanager
 import dask
 import dask.array as da
 import numpy as np
-from sklearn.base import _clone_parametrized
 from sklearn.utils.validation import check_is_fitted
 
 from ldlrpp.dask import steps, work
@@ -14,6 +13,7 @@ from ldlrpp.dask.cluster import connected
 from ldlrpp.dask.parameters import DASK
 from ldlrpp.dask.parts import blocks, counted, is_collection, partitions, rows_of, stand_in
 from ldlrpp.estimators.base import BaseNetworkEstimator, _check_not_all_zero, _warn
+from ldlrpp.estimators.borrowed import clone_parametrized
 from ldlrpp.kernels import backend
 from ldlrpp.kernels.cpu.threads import kernel_threads
 
@@ -59,7 +59,7 @@ class DaskNetwork:
         return state
 
     def __sklearn_clone__(self):
-        other = _clone_parametrized(copy.copy(self))
+        other = clone_parametrized(copy.copy(self))
         other.client = self.client
         return other
 

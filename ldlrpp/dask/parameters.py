@@ -1,7 +1,6 @@
 """The constructor parameters that estimators on a cluster have beside those of their local twins."""
 
-from sklearn.utils._param_validation import HasMethods
-
+from ldlrpp.estimators.borrowed import HasMethods
 from ldlrpp.estimators.parameters import Parameter, _count, _of, _one_of
 
 DASK = {

@@ -11,10 +11,9 @@ import dask
 import dask.array as da
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 
 from ldlrpp.dask import work
+from ldlrpp.estimators.borrowed import num_samples, safe_indexing
 
 
 def is_collection(value):
@@ -58,6 +57,10 @@ class Partitions:
 
     def on(self, kernels, n_bytes=0):
         return self
+
+    def digest(self):
+        """What `ldlrpp.estimators.checkpoint` knows them by: what Dask calls them, which follows from what they are."""
+        return dask.base.tokenize(self.X, self.y, self.weights, self.split, self.held_out)
 
     def divided(self, share, seed):
         """Two of them: the rows of training, and those that are set aside, of every part a ``share``."""
@@ -115,15 +118,15 @@ def _cut(name, value, rows):
     """The parts of an array of this process that go with those of a collection."""
     if rows is None or np.isnan(sum(rows)):
         raise ValueError(f"{name} must be of Dask where the rows of X's partitions are not known, got an array")
-    if _num_samples(value) != sum(rows):
-        raise ValueError(f"{name} must have {sum(rows)} rows as X, got {_num_samples(value)}")
+    if num_samples(value) != sum(rows):
+        raise ValueError(f"{name} must have {sum(rows)} rows as X, got {num_samples(value)}")
     ends = np.cumsum([0, *rows])
     return [_taken(value, np.arange(start, end)) for start, end in pairwise(ends)]
 
 
 def _taken(value, rows):
     value = value.tocsr() if issparse(value) else value if hasattr(value, "shape") else np.asarray(value)
-    return _safe_indexing(value, rows)
+    return safe_indexing(value, rows)
 
 
 def partitions(X, y, sample_weight, n_parts):
@@ -139,10 +142,10 @@ def partitions(X, y, sample_weight, n_parts):
                 raise ValueError(
                     f"{name} must be an array of this process as X is, got a {type(value).__name__} of Dask"
                 )
-        n = _num_samples(X)
+        n = num_samples(X)
         for name, value in given.items():
-            if _num_samples(value) != n:
-                raise ValueError(f"{name} must have {n} rows as X, got {_num_samples(value)}")
+            if num_samples(value) != n:
+                raise ValueError(f"{name} must have {n} rows as X, got {num_samples(value)}")
         n_parts = max(1, min(n_parts, n))
         parts = {
             name: [_taken(value, np.arange(first, n, n_parts)) for first in range(n_parts)]

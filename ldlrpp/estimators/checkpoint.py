@@ -22,7 +22,7 @@ from ldlrpp.kernels import backend
 _FORMAT = 1
 _DIGEST_SIZE = 64
 # Parameters that do not change what training leads to, and those of checkpoints.
-_FREE = "verbose", "n_jobs", "device", "checkpoint", "checkpoint_interval"
+_FREE = "verbose", "n_jobs", "device", "client", "checkpoint", "checkpoint_interval"
 # What an estimator knows of its epochs, as JSON has it.
 _COUNTED = (
     "loss_", "loss_curve_", "best_loss_", "validation_scores_", "validation_loss_curve_", "best_validation_score_",
@@ -161,7 +161,9 @@ def _shown(value):
 
 
 def _digest(data):
-    """The SHA-256 of inputs, targets and weights."""
+    """The SHA-256 of inputs, targets and weights; what is elsewhere has a digest of its own."""
+    if hasattr(data, "digest"):
+        return data.digest()
     digest = hashlib.sha256()
     for array in (data.X, data.targets, data.weights):
         parts = [] if array is None else [array.data, array.indices, array.indptr] if issparse(array) else [array]
