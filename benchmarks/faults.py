@@ -46,7 +46,7 @@ def _must(count, wanted, what):
 
 
 def kills(record, n):
-    """A process is killed 10 to 200 ms after it has written an epoch, until the fit has ended, again and again."""
+    """A process is killed within 60 ms after it has written an epoch, until the fit has ended, again and again."""
     rng = np.random.default_rng(0)
     add = record.table(
         "kills", "", "kills", "files that loaded", "epochs lost beyond an interval", "fits", "equal to the last bit"
@@ -70,9 +70,10 @@ def kills(record, n):
                     if process.wait() == 0:
                         break
                     done += 1
-                    after = checkpoints._read(path)[1]["n_iter_"]
-                    loaded += 1
-                    lost += max(0, seen - after)
+                    with contextlib.suppress(ValueError):
+                        after = checkpoints._read(path)[1]["n_iter_"]
+                        loaded += 1
+                        lost += max(0, seen - after)
                 fits += 1
                 found, ended = checkpoints._read(path)
                 same = all(np.array_equal(array, arrays[key]) for key, array in found.items())
@@ -158,7 +159,7 @@ def interruptions(record, n):
         thread.start()
         thread.join()
         _must(free, [True], "locks that are free")
-    record.table("Ctrl-C", "tried", *counts, "threads put back", "locks free")(n, *counts.values(), n, n)
+    record.table("Ctrl-C", "tried", *counts)(n, *counts.values())
 
 
 def fuzz(record, n):
@@ -167,7 +168,7 @@ def fuzz(record, n):
     from hypothesis import HealthCheck, given, seed, settings
     from hypothesis import strategies as st
 
-    add = record.table("arguments", "", "cases", "results that are wrong, crashes or inputs changed", "s")
+    add = record.table("arguments", "", "cases without a wrong result, a crash or a changed input", "s")
     options = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
     for name, call, cases in (("kernels", calls.kernel_call, n * 4 // 5), ("estimators", calls.estimator_call, n // 5)):
         start = time.perf_counter()
@@ -180,7 +181,7 @@ def fuzz(record, n):
                 call(data.draw)  # noqa: B023
 
             run()
-        add(name, cases, 0, time.perf_counter() - start)
+        add(name, cases, time.perf_counter() - start)
 
 
 THREADS = """

@@ -6,6 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 
@@ -87,7 +88,7 @@ def test_a_fit_goes_on_to_the_last_bit(name, random_state, tmp_path, monkeypatch
 
 
 def _beginning_with(entropy):
-    def init(self, estimator):
+    def init(self, estimator, kernels):
         self.path, self.entropy, self.finished, self._found = None, entropy, False, None
 
     return init
@@ -125,6 +126,10 @@ def test_sparse_inputs_weights_and_validation_samples(tmp_path, monkeypatch):
     kept = clone(model).set_params(checkpoint=tmp_path / "training")
     stopped_after(kept, 2, monkeypatch, *data, **options)
     assert_same(clone(kept).fit(*data, **options), model.fit(*data, **options))
+    wider = csr_array((data[0].data, data[0].indices, data[0].indptr), shape=(300, 70))
+    narrow = LDLClassifier((64,), max_iter=2, random_state=0, checkpoint=tmp_path / "narrow").fit(data[0], DIGITS)
+    with pytest.raises(ValueError, match="other data: X"):
+        clone(narrow).fit(wider, DIGITS)
     with pytest.raises(ValueError, match=r"training with other data: validation samples$"):
         clone(kept).fit(*data, X_val=X[50:100], y_val=DIGITS[50:100])
     for other in ((X, *data[1:]), (data[0], DIGITS[::-1], data[2]), data[:2]):
@@ -153,11 +158,22 @@ def test_other_training_is_refused_by_name(tmp_path):
             clone(model).set_params(**options).fit(X, DIGITS)
 
 
-def test_where_it_cannot_be_written_training_goes_on(tmp_path):
+def test_where_it_cannot_be_written_training_goes_on(tmp_path, monkeypatch):
     model = LDLClassifier((64,), max_iter=3, random_state=0)
     expected = clone(model).fit(X, DIGITS)
+    with pytest.raises(ValueError, match=r"checkpoint=.* is in a folder that is not there"):
+        clone(model).set_params(checkpoint=tmp_path / "nowhere" / "training").fit(X, DIGITS)
+    folder, end_epoch = tmp_path / "folder", LDLClassifier._end_epoch
+    folder.mkdir()
+
+    def without_folder(self, *args):
+        end_epoch(self, *args)
+        if folder.exists():
+            folder.rmdir()
+
+    monkeypatch.setattr(LDLClassifier, "_end_epoch", without_folder)
     with pytest.warns(UserWarning, match=r"checkpoint=.* cannot be written: .*No such file") as warned:
-        model.set_params(checkpoint=tmp_path / "nowhere" / "training").fit(X, DIGITS)
+        model.set_params(checkpoint=folder / "training").fit(X, DIGITS)
     assert len([one for one in warned if "checkpoint" in str(one.message)]) == 1
     assert_same(model, expected)
 
@@ -226,6 +242,71 @@ def test_of_a_transformer(tmp_path, monkeypatch):
     np.testing.assert_array_equal(
         clone(kept).fit(X, DIGITS).transform(X).tobytes(), model.fit(X, DIGITS).transform(X).tobytes()
     )
+
+
+def test_a_fit_that_a_callback_stopped_goes_on_without_it(tmp_path):
+    model = LDLClassifier((64,), max_iter=5, random_state=0, checkpoint=tmp_path / "training")
+
+    class Stop:
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context, **kwargs):
+            pass
+
+        def on_fit_task_end(self, estimator, context, **kwargs):
+            return context.task_name == "epoch" and estimator.n_iter_ == 2
+
+    stopped = clone(model).set_callbacks(Stop()).fit(X, DIGITS)
+    assert stopped.n_iter_ == 2
+    assert_same(clone(model).fit(X, DIGITS), clone(model).set_params(checkpoint=None).fit(X, DIGITS))
+
+
+def test_random_states_are_known_by_their_state(tmp_path):
+    path = tmp_path / "training"
+    model = LDLClassifier((16,), max_iter=2, checkpoint=path, random_state=np.random.RandomState(3)).fit(X, DIGITS)
+    again = clone(model).set_params(random_state=np.random.RandomState(3))
+    with np.printoptions(linewidth=20, threshold=5):
+        assert_same(again.fit(X, DIGITS), model)
+        with pytest.raises(ValueError, match="random_state was a RandomState in the state"):
+            clone(model).set_params(random_state=np.random.RandomState(4)).fit(X, DIGITS)
+
+
+def test_two_that_write_one_file_leave_whole_ones(tmp_path):
+    path = tmp_path / "training"
+    models = [LDLClassifier((16,), max_iter=1, random_state=i, checkpoint=path).fit(X, DIGITS) for i in (0,)]
+    arrays, state = checkpoints._read(path)
+    stop = threading.Event()
+
+    def write(number):
+        while not stop.is_set():
+            same = np.full_like(arrays["parameters"], number)
+            checkpoints._write(path, {**arrays, "parameters": same}, {**state, "number": number})
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.1)
+    try:
+        for _ in range(100):
+            found, said = checkpoints._read(path)
+            assert (found["parameters"] == said["number"]).all()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert list(tmp_path.iterdir()) == [path]
+    assert models
+
+
+def test_another_version_is_said(tmp_path, monkeypatch):
+    model = LDLClassifier((16,), max_iter=1, random_state=0, checkpoint=tmp_path / "training").fit(X, DIGITS)
+    monkeypatch.setattr("ldlrpp.__version__", "0.0.1")
+    with pytest.warns(UserWarning, match=r"was written by ldlrpp .*, and ldlrpp 0.0.1 goes on"):
+        clone(model).fit(X, DIGITS)
 
 
 def test_ctrl_c_leaves_a_file_to_go_on_from(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skops.io
+from sklearn.base import clone
 
 FILES = sorted((Path(__file__).parent / "models").glob("*.xz"))
 MODELS = {
@@ -36,7 +37,10 @@ def test_a_saved_model(name, form):
     tolerance = 1e-5 if saved["dtype"] == "float32" else 1e-12
     found = getattr(model, saved["method"])(X)
     np.testing.assert_allclose(found, saved["expected"], rtol=tolerance, atol=tolerance)
-    assert found.dtype == (X.dtype if saved["method"] != "predict_proba" else found.dtype)
+    assert repr(model)
+    y = np.arange(60) % 3
+    rows = np.random.default_rng(0).normal(size=(60, 7)).astype(saved["dtype"])
+    assert np.isfinite(getattr(clone(model).fit(rows, y), saved["method"])(X)).all()
     inner = getattr(model, "estimator_", model)
     if inner.solver != "lbfgs" and not inner.early_stopping:
         before = inner.network_.flat.copy()

@@ -203,6 +203,31 @@ def test_stored_permutations_that_are_none_are_refused(entry, signs):
     model.network_.layers[0].stored = stored[:-1]
     with pytest.raises(ValueError, match="stored permutations that are none"):
         pickle.loads(pickle.dumps(model))
+    for dtype in (np.int16, np.int32, np.uint32, np.int64):
+        model.network_.layers[0].stored = np.full((8, 7), -1).astype(dtype)
+        with pytest.raises(ValueError, match="stored permutations that are none"):
+            pickle.loads(pickle.dumps(model))
+
+
+@pytest.mark.parametrize("kind", [LDLClassifier, MixedClassifier])
+def test_what_training_keeps_must_fit_the_network(kind):
+    X = np.random.default_rng(0).normal(size=(60, 7)).astype(np.float32)
+    layers = [("dense", 16)] if kind is MixedClassifier else (16,)
+    model = kind(layers, max_iter=2, random_state=0).fit(X, np.arange(60) % 3)
+    for change in (
+        lambda one: one._optimizer.state.update(means=one._optimizer.state["means"][:4]),
+        lambda one: one._average.state.update(iterate=one._average.state["iterate"].astype(float)),
+        lambda one: vars(one).update(n_features_in_=8),
+        lambda one: vars(one).update(n_outputs_=2),
+        lambda one: vars(one.network_.layers[0]).pop("n_inputs"),
+        lambda one: one.network_.layers[0].parameters.update(
+            bias=one.network_.layers[0].parameters["bias"].astype("e")
+        ),
+    ):
+        changed = copy.deepcopy(model)
+        change(changed)
+        with pytest.raises(ValueError, match="that was loaded"):
+            pickle.loads(pickle.dumps(changed))
 
 
 # --- Weights ---------------------------------------------------------------------------------------------------------
@@ -242,9 +267,20 @@ def test_weights_of_another_network_are_refused(tmp_path):
             other.load_weights(file)
     rpp, _ = fitted(RPPClassifier)
     rpp.save_weights(file)
-    rpp.network_.layers[0].seed += 1
-    with pytest.raises(ValueError, match="its permutations have the seeds"):
-        rpp.load_weights(file)
+    for name, value in (("seed", rpp.network_.layers[0].seed + 1), ("signs", False), ("share_columns", True)):
+        other = copy.deepcopy(rpp)
+        setattr(other.network_.layers[0], name, value)
+        with pytest.raises(ValueError, match=r"its network is .* and not"):
+            other.load_weights(file)
+    other = copy.deepcopy(rpp)
+    other.network_.activation = "tanh"
+    with pytest.raises(ValueError, match=r"its network is .* and not"):
+        other.load_weights(file)
+    model.save_weights(file)
+    padded, _ = fitted(input_expansion="pad")
+    with pytest.raises(ValueError, match=r"its network is .* and not"):
+        padded.load_weights(file)
+    rpp.save_weights(file)
     with pytest.raises(ValueError, match="has no weights for this network"):
         model.load_weights(file)
     file.write_bytes(pickle.dumps(print))

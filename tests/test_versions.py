@@ -35,6 +35,18 @@ def test_what_is_borrowed_is_there(module, name):
     assert hasattr(importlib.import_module(module), name), f"scikit-learn has no {module}.{name} any more"
 
 
+@pytest.mark.parametrize(
+    "name", ["_validate_params", "_init_callback_context", "_get_doc_link", "_sklearn_auto_wrap_output_keys"]
+)
+def test_what_base_classes_have_is_there(name):
+    assert hasattr(ldlrpp.LDLTransformer, name)
+
+
+def test_where_callbacks_are_kept():
+    model = ldlrpp.LDLClassifier().set_callbacks()
+    assert "_skl_callbacks" in vars(model)
+
+
 def test_nothing_else_is_private():
     found = {
         f"{file.relative_to(PACKAGE)}: {module}.{name}"

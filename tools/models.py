@@ -61,6 +61,8 @@ def main():
     warnings.simplefilter("ignore")
     FOLDER.mkdir(exist_ok=True)
     file = FOLDER / f"{ldlrpp.__version__}.xz"
+    if file.exists():
+        raise SystemExit(f"{file} is there: models of a release stay as they were written")
     file.write_bytes(lzma.compress(pickle.dumps(saved(), protocol=4), preset=9))
     print(f"{file}: {file.stat().st_size:,} bytes")
 

@@ -27,6 +27,7 @@ from ldlrpp.estimators.run import Run
 from ldlrpp.estimators.saving import Saved
 from ldlrpp.estimators.undo import ClusterLost, DeviceLost, Diverged, all_or_nothing
 from ldlrpp.kernels import backend
+from ldlrpp.kernels.cpu import threads
 from ldlrpp.kernels.cpu.threads import kernel_threads
 from ldlrpp.network import SGD, Adam, Average, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
@@ -124,7 +125,7 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
             return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, kernels)
 
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, kernels):
-        checkpoint = Checkpoint(self)
+        checkpoint, counts = Checkpoint(self, kernels), threads.counted()
         reset = not (self.warm_start and hasattr(self, "network_"))
         X, y, data = self._start(X, y, sample_weight, reset=reset, entropy=checkpoint.entropy)
         validation = None
@@ -158,9 +159,10 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
                 if self.solver == "lbfgs":
                     self._fit_lbfgs(data, validation, run, context, task)
                 elif not checkpoint.finished:
-                    self._fit_epochs(data, validation, run, context, task, checkpoint)
-                    checkpoint.end_epoch(self, run, finished=True)
+                    ended = self._fit_epochs(data, validation, run, context, task, checkpoint)
+                    checkpoint.end_epoch(self, run, finished=ended, always=True)
             except KeyboardInterrupt:
+                threads.put_back(counts)
                 _warn("Training interrupted by user.")
                 run.bring_parameters(self)
                 # where the line search of 'lbfgs' was is no place to stay at
@@ -376,6 +378,7 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
         )
 
     def _fit_epochs(self, data, validation, run, context, task, checkpoint):
+        """Returns whether training has come to its end, and was not stopped by a callback."""
         training = self._epochs(data, run)
         while self.n_iter_ < self.max_iter:
             epoch = context.subcontext(task_name="epoch")
@@ -387,11 +390,11 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
             message = self._no_improvement(validation, run)
             if epoch.call_on_fit_task_end(**task, reconstruction_attributes=lambda: self._trained_copies(run)):
                 self._say("A callback stopped training.")
-                return
+                return False
             if message:
                 if not self._schedule.no_improvement():
                     self._say(f"{message} Stopping.")
-                    return
+                    return True
                 self._say(f"{message} Setting learning rate to {self._schedule.rate():g}.")
                 run.n_no_improvement = 0
             checkpoint.end_epoch(self, run)
@@ -400,6 +403,7 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
             )
+        return True
 
     def _fit_lbfgs(self, data, validation, run, context, task):
         def after(loss):

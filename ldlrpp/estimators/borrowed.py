@@ -1,6 +1,7 @@
-"""What the package takes of scikit-learn that is not public, in one place: a release may rename it.
+"""What the package imports of scikit-learn that is not public, in one place: a release may rename it.
 
-`tests/test_versions.py` names what is gone, and finds imports of such names elsewhere.
+`tests/test_versions.py` names what is gone, finds imports of such names elsewhere, and names what the estimators use of
+their base classes.
 """
 
 from sklearn.base import _clone_parametrized as clone_parametrized

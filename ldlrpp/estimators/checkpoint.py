@@ -6,9 +6,12 @@ written beside the old one, which it then replaces, so that there is one whole f
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
+import tempfile
+import time
 import warnings
 import zipfile
 from pathlib import Path
@@ -16,11 +19,14 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import issparse
 
+import ldlrpp
 from ldlrpp.kernels import backend
 
 # Changes with what is in a file.
 _FORMAT = 1
 _DIGEST_SIZE = 64
+# Seconds after which nobody writes any more into a file that was to replace another.
+_STALE = 3600
 # Parameters that do not change what training leads to, and those of checkpoints.
 _FREE = "verbose", "n_jobs", "device", "client", "checkpoint", "checkpoint_interval"
 # What an estimator knows of its epochs, as JSON has it.
@@ -51,8 +57,8 @@ class Checkpoint:
         If the file is none, was changed, or is of training with other parameters, which are named.
     """
 
-    def __init__(self, estimator):
-        self.path = None if estimator.checkpoint is None else Path(estimator.checkpoint)
+    def __init__(self, estimator, kernels):
+        self.path = None if estimator.checkpoint is None else Path(estimator.checkpoint).expanduser()
         self.entropy, self.finished, self._found, self._failed = None, False, None, False
         if self.path is None:
             return
@@ -60,15 +66,30 @@ class Checkpoint:
             raise ValueError("checkpoint is for solvers that take steps: with solver='lbfgs' it must be None")
         if estimator.warm_start:
             raise ValueError("checkpoint is for training from the start: with warm_start=True it must be None")
+        if not self.path.parent.is_dir():
+            raise ValueError(f"checkpoint={str(self.path)!r} is in a folder that is not there")
         parameters = {name: _shown(value) for name, value in estimator.get_params(deep=False).items()}
+        # where rounding is another
+        parameters["the machine"] = "the processor" if kernels is backend.cpu else "a GPU"
         self._identity = {
             "estimator": type(estimator).__name__,
             "parameters": {name: value for name, value in parameters.items() if name not in _FREE},
         }
+        for left in self.path.parent.glob(f"{glob.escape(self.path.name)}.*.part"):
+            # by a process that was killed while it wrote
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _STALE:
+                    left.unlink()
         if self.path.exists():
             self._found = _, state = _read(self.path)
             self._refuse_others(state, "parameters")
             self.entropy, self.finished = state["entropy"], state["finished"]
+            if state["ldlrpp"] != ldlrpp.__version__:
+                warnings.warn(
+                    f"checkpoint={str(self.path)!r} was written by ldlrpp {state['ldlrpp']}, and ldlrpp "
+                    f"{ldlrpp.__version__} goes on: rounding may be another",
+                    stacklevel=2,
+                )
 
     def begin(self, estimator, data, validation):
         """Take note of the data, and let the estimator have what is found, if it is of the same."""
@@ -101,13 +122,14 @@ class Checkpoint:
             run.best = arrays["best"], average
         self._found = None
 
-    def end_epoch(self, estimator, run, finished=False):
-        """Write the file, after every ``checkpoint_interval`` epochs and in the end."""
-        if self.path is None or not (finished or estimator.n_iter_ % estimator.checkpoint_interval == 0):
+    def end_epoch(self, estimator, run, finished=False, always=False):
+        """Write the file, after every ``checkpoint_interval`` epochs and, ``always``, in the end."""
+        if self.path is None or not (always or estimator.n_iter_ % estimator.checkpoint_interval == 0):
             return
         arrays = {"parameters": estimator.network_.flat}
         state = {
             "format": _FORMAT,
+            "ldlrpp": ldlrpp.__version__,
             **self._identity,
             "entropy": estimator._entropy,
             "finished": finished,
@@ -152,9 +174,11 @@ def _state_of(name, arrays, state):
 def _shown(value):
     """A parameter as text that is the same in another process."""
     if isinstance(value, np.random.RandomState):
-        return hashlib.sha256(repr(value.get_state()).encode()).hexdigest()
+        kind, words, *others = value.get_state()
+        digest = hashlib.sha256(words.tobytes() + repr((kind, others)).encode()).hexdigest()
+        return f"a RandomState in the state {digest[:12]}…"
     if isinstance(value, dict):
-        return repr({str(key): _shown(part) for key, part in value.items()})
+        return repr(sorted((str(key), _shown(part)) for key, part in value.items()))
     if isinstance(value, (list, tuple, np.ndarray)):
         return repr([_shown(part) for part in value])
     return repr(value.item() if isinstance(value, np.generic) else value)
@@ -167,6 +191,7 @@ def _digest(data):
     digest = hashlib.sha256()
     for array in (data.X, data.targets, data.weights):
         parts = [] if array is None else [array.data, array.indices, array.indptr] if issparse(array) else [array]
+        digest.update(b"" if array is None else f"{type(array).__name__}{array.shape}".encode())
         for part in parts:
             part = np.ascontiguousarray(backend.of(part).memory.get(part))
             digest.update(f"{part.dtype.str}{part.shape}".encode())
@@ -179,9 +204,10 @@ def _digest(data):
 
 
 def _write(path, arrays, state):
-    beside = path.with_name(f"{path.name}.part")
+    # of its own, whoever else writes
+    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
     try:
-        with open(beside, "wb+") as file:
+        with open(descriptor, "wb+") as file:
             with zipfile.ZipFile(file, "w") as archive:
                 archive.comment = b" " * _DIGEST_SIZE
                 for name, array in {"state": np.array(json.dumps(state)), **arrays}.items():
@@ -195,7 +221,7 @@ def _write(path, arrays, state):
         os.replace(beside, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+            os.unlink(beside)
         raise
     # the name is on the disk when the folder is; Windows has no such call for a folder
     with contextlib.suppress(OSError):
@@ -214,12 +240,15 @@ def _read(path):
         if not whole:
             raise ValueError(f"checkpoint={str(path)!r} is no checkpoint, or not as it was written")
         file.seek(0)
-        with np.load(file, allow_pickle=False) as entries:
-            arrays = {name: entries[name] for name in entries.files}
-    state = json.loads(str(arrays.pop("state")))
-    if state["format"] != _FORMAT:
+        try:
+            with np.load(file, allow_pickle=False) as entries:
+                arrays = {name: entries[name] for name in entries.files}
+            state = json.loads(str(arrays.pop("state")))
+        except (zipfile.BadZipFile, KeyError, ValueError) as error:
+            raise ValueError(f"checkpoint={str(path)!r} is no checkpoint: {error}") from error
+    if state.get("format") != _FORMAT:
         raise ValueError(
-            f"checkpoint={str(path)!r} has format {state['format']}, and this version of ldlrpp has {_FORMAT}"
+            f"checkpoint={str(path)!r} has format {state.get('format')}, and this version of ldlrpp has {_FORMAT}"
         )
     return arrays, state
 

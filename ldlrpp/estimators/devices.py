@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 from ldlrpp.estimators.borrowed import check_sample_weight, check_y
 from ldlrpp.estimators.undo import DeviceLost
 from ldlrpp.kernels import backend
-from ldlrpp.kernels.cpu import threads
+from ldlrpp.kernels.cpu.threads import kernel_threads
 
 _logger = logging.getLogger("ldlrpp")
 # Inputs of another dtype become the first.
@@ -181,12 +181,9 @@ def _array(name, value, n_axes):
 def computed(estimator, X, make):
     """What ``make`` makes of the network and of validated inputs, as an array of the library that ``X`` is of."""
     check_is_fitted(estimator)
-    network, counts = estimator.network_, threads.counts()
-    try:
-        with working(estimator.device, X, needed=False) as kernels, threads.kernel_threads(estimator.n_jobs):
-            rows = inputs(estimator, X, dtype=network.dtype)
-            result = make(network if kernels is network.kernels else network.on(kernels), rows)
-            # labels that are no numbers are NumPy's everywhere
-            return backend.of(X).memory.like(result, X) if result.dtype.kind in "biuf" else result
-    finally:
-        threads.put_back(counts)
+    network = estimator.network_
+    with working(estimator.device, X, needed=False) as kernels, kernel_threads(estimator.n_jobs):
+        rows = inputs(estimator, X, dtype=network.dtype)
+        result = make(network if kernels is network.kernels else network.on(kernels), rows)
+        # labels that are no numbers are NumPy's everywhere
+        return backend.of(X).memory.like(result, X) if result.dtype.kind in "biuf" else result

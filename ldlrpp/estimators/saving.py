@@ -1,8 +1,10 @@
 """Models on disk: which version saved one, and the parameters of a network as a file of safetensors."""
 
 import json
+import os
 import re
 import warnings
+from numbers import Number
 
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,13 +18,37 @@ _FORMAT = "1"
 class Saved:
     """What is saved of an estimator knows the version of the package; its weights can be a file by themselves."""
 
+    # of models that were saved before there were checkpoints
+    checkpoint, checkpoint_interval = None, 1
+
     def __getstate__(self):
-        return {**super().__getstate__(), "_ldlrpp_version": ldlrpp.__version__}
+        state = {**super().__getstate__(), "_ldlrpp_version": ldlrpp.__version__}
+        if isinstance(state.get("checkpoint"), os.PathLike):
+            # a path of this system's kind is no type that others know
+            state["checkpoint"] = os.fspath(state["checkpoint"])
+        return state
 
     def __setstate__(self, state):
         state = dict(state)
         _check_version(state.pop("_ldlrpp_version", None), type(self).__name__)
         super().__setstate__(state)
+        if "network_" in vars(self):
+            self._check_loaded()
+
+    def _check_loaded(self):
+        """ValueError unless what kernels are given later fits the network: they check nothing."""
+        network = self.network_
+        first, last, flat = network.layers[0], network.layers[-1], network.flat
+        widths = vars(self).get("n_features_in_"), vars(self).get("n_outputs_")
+        if widths != (first.n_inputs, last.n_outputs):
+            raise ValueError(
+                f"a model that was loaded takes {widths[0]} features to {widths[1]} outputs, and its network "
+                f"{first.n_inputs} to {last.n_outputs}"
+            )
+        for part in (vars(self).get("_optimizer"), vars(self).get("_average")):
+            for name, array in getattr(part, "state", {}).items():
+                if not isinstance(array, Number) and (array.shape, array.dtype) != (flat.shape, flat.dtype):
+                    raise ValueError(f"a model that was loaded has {name} of training that are not of its network")
 
     def save_weights(self, file):
         """Write the parameters of the network, and nothing else, into a file of safetensors.
@@ -30,9 +56,9 @@ class Saved:
         Parameters
         ----------
         file : str or path
-            The file; one that is there is replaced. An array is named by its layer, as in
-            'layers.0.weights'. The metadata are 'format', 'ldlrpp' (the version) and 'seeds', a list in JSON with the
-            seed of the permutations of every layer, null where it has none.
+            The file; one that is there is replaced. An array is named by its layer, as in 'layers.0.weights'. The
+            metadata are 'format', 'ldlrpp' (the version) and 'network', in JSON: the activation, and what the layers
+            are beside their arrays.
 
         Raises
         ------
@@ -55,7 +81,7 @@ class Saved:
         True
         """
         check_is_fitted(self)
-        metadata = {"format": _FORMAT, "ldlrpp": ldlrpp.__version__, "seeds": json.dumps(self._seeds())}
+        metadata = {"format": _FORMAT, "ldlrpp": ldlrpp.__version__, "network": json.dumps(self._described_network())}
         arrays = {name: backend.cpu.memory.contiguous(array) for name, array in self._named_parameters().items()}
         _safetensors().numpy.save_file(arrays, file, metadata)
 
@@ -100,11 +126,12 @@ class Saved:
                             f"{name} has shape {array.shape} and dtype {array.dtype}, and in the network "
                             f"{wanted.shape} and {wanted.dtype}"
                         )
-                if json.loads(metadata.get("seeds", "null")) != self._seeds():
+                if json.loads(metadata.get("network", "null")) != self._described_network():
                     raise ValueError(
-                        f"its permutations have the seeds {metadata.get('seeds')}, and not {self._seeds()}"
+                        f"its network is {metadata.get('network')}, and not {json.dumps(self._described_network())}"
                     )
-        except (safetensors.SafetensorError, ValueError) as error:
+        # of dtypes that NumPy does not have it raises others
+        except (safetensors.SafetensorError, ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"file={str(file)!r} has no weights for this network: {error}") from error
         for name, array in parameters.items():
             array[...] = arrays[name]
@@ -117,8 +144,9 @@ class Saved:
         layers = enumerate(self.network_.layers)
         return {f"layers.{i}.{name}": array for i, layer in layers for name, array in layer.parameters.items()}
 
-    def _seeds(self):
-        return [getattr(layer, "seed", None) for layer in self.network_.layers]
+    def _described_network(self):
+        """What the network is beside its arrays, as JSON has it."""
+        return {"activation": self.network_.activation, "layers": [layer.described() for layer in self.network_.layers]}
 
 
 def _safetensors():

@@ -42,16 +42,15 @@ def all_or_nothing(method):
         goes_on = self.warm_start or method.__name__ == "partial_fit"
         inner = vars(self).get("estimator_")
         undo = [_undo(estimator, goes_on) for estimator in (self, inner) if estimator is not None]
-        counts = threads.counts()
+        counts = threads.counted()
         try:
             return method(self, *args, **kwargs)
         except BaseException as error:
             if not (isinstance(error, _Kept) and error.kept):
                 for put_back in undo:
                     put_back()
-            raise
-        finally:
             threads.put_back(counts)
+            raise
 
     return undone_if_it_fails
 

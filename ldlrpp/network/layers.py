@@ -29,6 +29,8 @@ Every layer has
     The shapes that its widths want of its parameters, by name.
 ``check()``
     Raises ValueError unless its arrays are what its widths want, for a layer that was loaded.
+``described()``
+    What it is beside its arrays: a dict of numbers and words.
 ``change_arrays(change)``
     Replaces each of its arrays by what ``change`` makes of it: on the way to another machine, and back.
 
@@ -40,12 +42,15 @@ owns inputs, outputs, gradients and the `Workspace`, whose kernels the layer wor
 import numpy as np
 
 from ldlrpp.kernels import backend, ldl_init, rpp_init
+from ldlrpp.kernels.bijection import entry_dtype
 from ldlrpp.kernels.ldl_weights import hadamard_of_copies, radix_by_shape, radix_of, weights_shape
 from ldlrpp.network.workspace import Workspace
 
 # What the standard deviation of initial weights is multiplied by, for the activation that follows: keeps the variance
 # of relu and identity layers, and roughly that of tanh.
 GAINS = {"identity": 1.0, "logistic": 1.0, "tanh": 5 / 3, "relu": np.sqrt(2.0)}
+# What depends on the memory that there is, and changes nothing.
+_NOT_DESCRIBED = "keeps_permutations", "keeps_weights", "n_kept"
 # Rows from which a prediction keeps what RPP computes: below, memory for it costs more than it is worth.
 _KEPT_ROWS = 32
 # Bytes of a wide matrix that RPP's forward leaves for backward, at most: reading 4 MB takes less time than expanding it
@@ -74,7 +79,14 @@ class _Layer:
     def scratch_bytes(self, batch, kernels):
         return 0
 
+    def described(self):
+        own = {name: value for name, value in vars(self).items() if isinstance(value, (bool, int, float, str))}
+        return {"kind": type(self).__name__, **{name: own[name] for name in sorted(own) if name not in _NOT_DESCRIBED}}
+
     def check(self):
+        dtypes = {array.dtype for array in self.parameters.values()}
+        if len(dtypes) != 1 or not backend.cpu.memory.takes(*dtypes):
+            raise ValueError(f"a layer that was loaded has arrays of dtypes {sorted(map(str, dtypes))}")
         found = {name: array.shape for name, array in self.parameters.items()}
         if found != self.shapes():
             raise ValueError(
@@ -283,9 +295,10 @@ class RPP(_Layer):
         rows, m, n_columns = self.stored, self.n_inputs, self.parameters["hidden"].shape[1]
         if not len(rows):
             return
+        dtype = entry_dtype(m, self.signs)
         n_bytes = backend.cpu.rpp.n_permutation_bytes(m, n_columns, self.n_outputs, self.share_columns, self.signs)
-        numbers = rows & (np.iinfo(rows.dtype).max // 2) if self.signs else rows
-        if rows.shape[1:] == (m,) and rows.nbytes == n_bytes and numbers.max() < m:
+        fits = rows.dtype == dtype and rows.shape == (n_bytes // (m * dtype.itemsize), m)
+        if fits and (rows & (np.iinfo(dtype).max // 2) if self.signs else rows).max() < m:
             is_permutation = np.empty(len(rows), bool)
             with backend.cpu.threads.one_kernel():
                 backend.cpu.rpp.is_permutation(np.ascontiguousarray(rows), self.signs, is_permutation)

@@ -87,9 +87,12 @@ class Network:
 
     def __setstate__(self, state):
         # kernels check nothing: arrays of other shapes would have them read what is not theirs
-        for layer in state["layers"]:
-            layer.check()
-        Network.__init__(self, state["layers"], state["activation"])
+        try:
+            for layer in state["layers"]:
+                layer.check()
+        except (AttributeError, KeyError, TypeError, ZeroDivisionError) as error:
+            raise ValueError(f"a layer that was loaded is none: {error}") from error
+        self.__init__(state["layers"], state["activation"])
 
     def on(self, kernels):
         """A copy whose arrays are where other kernels work."""

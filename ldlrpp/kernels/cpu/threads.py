@@ -1,5 +1,6 @@
 """Who works when: one kernel of a process at a time, on so many threads, and one pool of threads."""
 
+import contextlib
 import functools
 import os
 import sys
@@ -18,17 +19,21 @@ _forked = False
 
 def _has_forked():
     """A child has none of its parent's threads, and GNU's OpenMP, where it had some, ends it: rather an error."""
-    global _forked
-    kernel_lock.release()
-    try:
+    global _forked, kernel_lock
+    # a fork whose wait for the lock was interrupted goes on without it
+    kernel_lock = threading.RLock()
+    with contextlib.suppress(ValueError):  # no kernel has run
         _forked = sys.platform == "linux" and numba.threading_layer() == "omp"
-    except ValueError:  # no kernel has run
-        return
 
 
-# A fork waits for the kernel that runs: in the child nobody would release the lock.
+def _release():
+    with contextlib.suppress(RuntimeError):
+        kernel_lock.release()
+
+
+# A fork waits for the kernel that runs, whose threads the child will not have.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=kernel_lock.acquire, after_in_parent=kernel_lock.release, after_in_child=_has_forked)
+    os.register_at_fork(before=lambda: kernel_lock.acquire(), after_in_parent=_release, after_in_child=_has_forked)
 
 
 def _check_threads():
@@ -87,7 +92,7 @@ def kernel_threads(n_threads=None):
         numba.set_num_threads(before)
 
 
-def counts():
+def counted():
     """How many threads Numba and every BLAS have while no kernel runs, for `put_back`."""
     libraries = [library for library in _controller().lib_controllers if library.user_api == "blas"]
     with kernel_lock:
@@ -97,8 +102,8 @@ def counts():
 def put_back(counts):
     """Let there be as many threads as there were.
 
-    The contexts above put back what they change, but for an interruption that comes while they do: calls that may be
-    interrupted do it once more, outside of them. (3 µs.)
+    The contexts above put back what they change, but for an interruption that comes while they do: what was
+    interrupted does it once more, outside of them.
     """
     n_threads, libraries = counts
     with kernel_lock:
@@ -106,6 +111,8 @@ def put_back(counts):
         for library, before in libraries:
             if library.num_threads != before:
                 library.set_num_threads(before)
+                # who has set it is who alone may set it until it says that it is done
+                getattr(library, "clear_controlling_thread", lambda: None)()
 
 
 @contextmanager
