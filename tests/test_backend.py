@@ -55,12 +55,14 @@ def functions(module):
 @pytest.mark.parametrize("name", MODULES)
 def test_modules_are_twins(name):
     ours, theirs = functions(getattr(cpu, name)), functions(getattr(cuda, name))
-    only_there = set()
+    only_there, only_here = set(), {"counted", "put_back"} if name == "threads" else set()
     if name == "memory":
         only_there = {"check_gpu", "stream", "synchronize", "device", "current_device", "n_devices", "to_host"}
         only_there |= {"is_bfloat16", "bits", "accumulator"}
-    assert set(theirs) - only_there == set(ours)
+    assert set(theirs) - only_there == set(ours) - only_here
     for function, signature in ours.items():
+        if function in only_here:  # pools of threads of this process, whichever machine works
+            continue
         assert str(theirs[function]) == str(signature), function
 
 

@@ -26,8 +26,9 @@ import dask.array as da
 from distributed import Client, LocalCluster
 
 from ldlrpp import LDLClassifier, MixedRegressor, RPPClassifier
-from ldlrpp.dask import DaskLDLClassifier, DaskLDLRegressor, DaskMixedRegressor, DaskRPPClassifier
+from ldlrpp.dask import DaskLDLClassifier, DaskLDLRegressor, DaskMixedRegressor, DaskRPPClassifier, work
 from ldlrpp.dask.base import planned
+from ldlrpp.dask.cluster import Cluster, Forgotten
 from ldlrpp.dask.collectives import Alone, Reduction, XGBoost
 from ldlrpp.estimators import checkpoint
 
@@ -386,16 +387,28 @@ def test_a_worker_that_is_killed_costs_time_and_changes_nothing(client):
     client.wait_for_workers(2, timeout=30)
 
 
-def test_a_cluster_that_is_restarted_takes_the_epoch_again(client):
+@pytest.mark.parametrize("n_times", [1, 3])
+def test_what_a_cluster_forgets_is_done_again(client, n_times, monkeypatch):
     X, y, _ = data()
     model = DaskLDLClassifier(**COMMON, client=client, n_replicas=2)
-    for inputs in (collections(X, y), (X, y)):
-        undisturbed = clone(model).fit(*inputs)
-        timer = threading.Timer(0.3, client.restart)
-        timer.start()
-        disturbed = clone(model).fit(*inputs)
-        timer.join()
-        assert_same_model(disturbed, undisturbed)
+    undisturbed, forgotten, compute = clone(model).fit(*collections(X, y)), [], Cluster.compute
+
+    def forgetful(self, function, calls, **options):
+        # as after a restart, in the middle of an epoch
+        if function is work.train and len(calls) == 1 and len(forgotten) < n_times:
+            forgotten.append(calls)
+            raise Forgotten("restarted")
+        return compute(self, function, calls, **options)
+
+    monkeypatch.setattr(Cluster, "compute", forgetful)
+    disturbed = clone(model)
+    if n_times == 3:
+        with pytest.raises(RuntimeError, match="The cluster forgot what was under way 3 times"):
+            disturbed.fit(*collections(X, y))
+        assert not hasattr(disturbed, "network_")
+    else:
+        assert_same_model(disturbed.fit(*collections(X, y)), undisturbed)
+    assert len(forgotten) == n_times
 
 
 def test_two_fits_at_once(client):
