@@ -179,9 +179,10 @@ def _compare(function, found, expected, given, names):
                     return
     wanted = expected(**arrays)
     # what sums may have cancelled
-    largest = [np.abs(arrays[name].astype(float)).max(initial=0) for name in names if arrays.get(name) is not None]
+    largest = [np.abs(arrays[name].astype(float)).max(initial=1) for name in names if arrays.get(name) is not None]
     for one, other in zip(_tuple(found), _tuple(wanted), strict=True):
-        scale = np.abs(other).max(initial=0) + 1e-3 * np.prod(largest)
+        # and what has no float32
+        scale = np.abs(other).max(initial=0) + 1e-3 * np.prod(largest) + 1e-30
         np.testing.assert_allclose(np.asarray(one, float), other, atol=1e-4 * scale, rtol=0, err_msg=function)
 
 
@@ -404,11 +405,11 @@ def estimator_call(draw):
             refused = repr(error)
         except AttributeError:
             # there is no partial_fit
-            unchanged = model.solver == "lbfgs"
+            unchanged = method == "partial_fit"
         assert {key: _bytes(value) for key, value in given.items()} == before, model
         assert n_spoiled or n_changed or not refused, f"{model!r}: {refused}"
         if unchanged is not None:
-            assert unchanged, f"{model!r} is not what it was"
+            assert unchanged, f"{type(model)} is not what it was"
             return
         if not hasattr(model, after):
             return
@@ -421,7 +422,8 @@ def estimator_call(draw):
         assert n_spoiled_rows or n_spoiled or n_changed or not refused, f"{model!r}: {refused}"
         if refused:
             return
-        if after in ("predict_proba", "transform"):
+        # the largest numbers that there are overflow
+        if after in ("predict_proba", "transform") and not (n_spoiled_rows or n_spoiled):
             assert np.isfinite(found).all(), model
         if after == "predict" and "Classifier" in name:
             assert np.isin(found, model.classes_).all() or np.ndim(found) == 2, model

@@ -123,6 +123,7 @@ def _rpp(
     **others,
 ):  # fmt: skip
     """A layer of RPP; ``stored_by_shape`` holds stored permutations and their seeds, by what they are for."""
+    n_permutations = int(n_permutations)  # of unsigned integers there are no negative ones
     drawn, rows = rng.integers(2**64, dtype=np.uint64), None
     key = m, width, n_permutations, share_columns, signs, seed
     seed = drawn if seed is None else seed
