@@ -55,7 +55,7 @@ def kills(record, n):
         with tempfile.TemporaryDirectory() as folder:
             path, command = Path(folder) / "training", [sys.executable, "-W", "ignore", "-c", TRAINING]
             subprocess.run([*command, str(path), name], check=True)
-            wanted, done, loaded, lost, fits, equal = path.read_bytes(), 0, 0, 0, 0, 0
+            done, loaded, lost, fits, equal = 0, 0, 0, 0, 0
             arrays, state = checkpoints._read(path)
             while done < n // 2:
                 path.unlink()
@@ -81,7 +81,6 @@ def kills(record, n):
             _must(loaded, done, f"{name}: files that loaded")
             _must(lost, 0, f"{name}: epochs lost")
             add(name, done, loaded, lost, fits, _must(equal, fits, f"{name}: fits that are equal"))
-            del wanted
 
 
 def _epochs(path):

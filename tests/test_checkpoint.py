@@ -277,7 +277,7 @@ def test_random_states_are_known_by_their_state(tmp_path):
 
 def test_two_that_write_one_file_leave_whole_ones(tmp_path):
     path = tmp_path / "training"
-    models = [LDLClassifier((16,), max_iter=1, random_state=i, checkpoint=path).fit(X, DIGITS) for i in (0,)]
+    LDLClassifier((16,), max_iter=1, random_state=0, checkpoint=path).fit(X, DIGITS)
     arrays, state = checkpoints._read(path)
     stop = threading.Event()
 
@@ -299,7 +299,6 @@ def test_two_that_write_one_file_leave_whole_ones(tmp_path):
         for thread in threads:
             thread.join()
     assert list(tmp_path.iterdir()) == [path]
-    assert models
 
 
 def test_another_version_is_said(tmp_path, monkeypatch):

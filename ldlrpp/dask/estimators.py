@@ -1,4 +1,4 @@
-"""The public classes: documentation."""
+"""The public classes: documentation, which is one for all of them."""
 
 from ldlrpp.dask.base import DaskNetwork
 from ldlrpp.dask.parameters import DASK
@@ -13,152 +13,63 @@ from ldlrpp.estimators import (
 )
 from ldlrpp.estimators.parameters import with_parameters
 
+_DOCUMENT = """`ldlrpp.{local}` on a cluster of Dask's.
 
-@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.NETWORK, parameters.CLASSIFIER, DASK)
+`fit`, `partial_fit`, `score` and predictions take Dask's arrays, of dense or sparse chunks, and dataframes, whose
+predictions are lazy arrays of Dask's; arrays of this process as well, which `fit` deals out. Validation samples of
+Dask's are evaluated on the cluster; ``early_stopping`` sets aside a part of every partition, not stratified.
+`to_local` gives the estimator without Dask.
+
+Parameters
+----------
+{parameters}
+
+Attributes
+----------
+{attributes}
+
+See Also
+--------
+ldlrpp.{local} : The same network on one machine.
+"""
+
+
+def _twin_of(local, *tables):
+    """Class decorator: the constructor, constraints and docstring of what is ``local`` elsewhere."""
+
+    def decorate(cls):
+        cls._local = local
+        cls.__doc__ = _DOCUMENT.replace("{local}", local.__name__)
+        return with_parameters(*tables, DASK)(cls)
+
+    return decorate
+
+
+@_twin_of(LDLClassifier, parameters.LDL_WIDTHS, parameters.LDL, parameters.NETWORK, parameters.CLASSIFIER)
 class DaskLDLClassifier(DaskNetwork, LDLClassifier):
-    """`ldlrpp.LDLClassifier` on a cluster of Dask's.
-
-    `fit`, `partial_fit`, `score` and predictions take Dask's arrays, of dense or sparse chunks, and dataframes, whose
-    predictions are lazy arrays of Dask's; arrays of this process as well, which `fit` deals out. Validation samples of
-    Dask's are evaluated on the cluster; ``early_stopping`` sets aside a part of every partition, not stratified.
-    `to_local` gives the estimator without Dask.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    See Also
-    --------
-    ldlrpp.LDLClassifier : The same network on one machine.
-    """
-
-    _local = LDLClassifier
+    pass
 
 
-@with_parameters(parameters.LDL_WIDTHS, parameters.LDL, parameters.NETWORK, parameters.REGRESSOR, DASK)
+@_twin_of(LDLRegressor, parameters.LDL_WIDTHS, parameters.LDL, parameters.NETWORK, parameters.REGRESSOR)
 class DaskLDLRegressor(DaskNetwork, LDLRegressor):
-    """`ldlrpp.LDLRegressor` on a cluster of Dask's.
-
-    `fit`, `partial_fit`, `score` and predictions take Dask's arrays, of dense or sparse chunks, and dataframes, whose
-    predictions are lazy arrays of Dask's; arrays of this process as well, which `fit` deals out. Validation samples of
-    Dask's are evaluated on the cluster; ``early_stopping`` sets aside a part of every partition, not stratified.
-    `to_local` gives the estimator without Dask.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    See Also
-    --------
-    ldlrpp.LDLRegressor : The same network on one machine.
-    """
-
-    _local = LDLRegressor
+    pass
 
 
-@with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.NETWORK, parameters.CLASSIFIER, DASK)
+@_twin_of(RPPClassifier, parameters.RPP_WIDTHS, parameters.RPP, parameters.NETWORK, parameters.CLASSIFIER)
 class DaskRPPClassifier(DaskNetwork, RPPClassifier):
-    """`ldlrpp.RPPClassifier` on a cluster of Dask's.
-
-    `fit`, `partial_fit`, `score` and predictions take Dask's arrays, of dense or sparse chunks, and dataframes, whose
-    predictions are lazy arrays of Dask's; arrays of this process as well, which `fit` deals out. Validation samples of
-    Dask's are evaluated on the cluster; ``early_stopping`` sets aside a part of every partition, not stratified.
-    `to_local` gives the estimator without Dask.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    See Also
-    --------
-    ldlrpp.RPPClassifier : The same network on one machine.
-    """
-
-    _local = RPPClassifier
+    pass
 
 
-@with_parameters(parameters.RPP_WIDTHS, parameters.RPP, parameters.NETWORK, parameters.REGRESSOR, DASK)
+@_twin_of(RPPRegressor, parameters.RPP_WIDTHS, parameters.RPP, parameters.NETWORK, parameters.REGRESSOR)
 class DaskRPPRegressor(DaskNetwork, RPPRegressor):
-    """`ldlrpp.RPPRegressor` on a cluster of Dask's.
-
-    `fit`, `partial_fit`, `score` and predictions take Dask's arrays, of dense or sparse chunks, and dataframes, whose
-    predictions are lazy arrays of Dask's; arrays of this process as well, which `fit` deals out. Validation samples of
-    Dask's are evaluated on the cluster; ``early_stopping`` sets aside a part of every partition, not stratified.
-    `to_local` gives the estimator without Dask.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    See Also
-    --------
-    ldlrpp.RPPRegressor : The same network on one machine.
-    """
-
-    _local = RPPRegressor
+    pass
 
 
-@with_parameters(parameters.MIXED, parameters.NETWORK, parameters.CLASSIFIER, DASK)
+@_twin_of(MixedClassifier, parameters.MIXED, parameters.NETWORK, parameters.CLASSIFIER)
 class DaskMixedClassifier(DaskNetwork, MixedClassifier):
-    """`ldlrpp.MixedClassifier` on a cluster of Dask's.
-
-    `fit`, `partial_fit`, `score` and predictions take Dask's arrays, of dense or sparse chunks, and dataframes, whose
-    predictions are lazy arrays of Dask's; arrays of this process as well, which `fit` deals out. Validation samples of
-    Dask's are evaluated on the cluster; ``early_stopping`` sets aside a part of every partition, not stratified.
-    `to_local` gives the estimator without Dask.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    See Also
-    --------
-    ldlrpp.MixedClassifier : The same network on one machine.
-    """
-
-    _local = MixedClassifier
+    pass
 
 
-@with_parameters(parameters.MIXED, parameters.NETWORK, parameters.REGRESSOR, DASK)
+@_twin_of(MixedRegressor, parameters.MIXED, parameters.NETWORK, parameters.REGRESSOR)
 class DaskMixedRegressor(DaskNetwork, MixedRegressor):
-    """`ldlrpp.MixedRegressor` on a cluster of Dask's.
-
-    `fit`, `partial_fit`, `score` and predictions take Dask's arrays, of dense or sparse chunks, and dataframes, whose
-    predictions are lazy arrays of Dask's; arrays of this process as well, which `fit` deals out. Validation samples of
-    Dask's are evaluated on the cluster; ``early_stopping`` sets aside a part of every partition, not stratified.
-    `to_local` gives the estimator without Dask.
-
-    Parameters
-    ----------
-    {parameters}
-
-    Attributes
-    ----------
-    {attributes}
-
-    See Also
-    --------
-    ldlrpp.MixedRegressor : The same network on one machine.
-    """
-
-    _local = MixedRegressor
+    pass
