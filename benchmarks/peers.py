@@ -65,7 +65,7 @@ class _Linear:
                 changed = changed + sign * np.asarray(self.forward(), np.float64)
             array[...] = kept
             measured, wanted = (changed * self.grad_y).sum() / 2, (step * gradient.astype(np.float64)).sum()
-            if abs(measured - wanted) > 1e-2 * np.linalg.norm(step) * np.linalg.norm(gradient) / gradient.size**0.5:
+            if abs(measured - wanted) > 1e-3 * np.linalg.norm(step) * np.linalg.norm(gradient) / gradient.size**0.5:
                 raise SystemExit(f"a gradient is wrong: {wanted:.6g} instead of {measured:.6g}")
 
 
