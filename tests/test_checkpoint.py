@@ -89,7 +89,7 @@ def test_a_fit_goes_on_to_the_last_bit(name, random_state, tmp_path, monkeypatch
 
 def _beginning_with(entropy):
     def init(self, estimator, kernels):
-        self.path, self.entropy, self.finished, self._found = None, entropy, False, None
+        self.path, self.entropy, self.n_epochs, self.finished, self._found = None, entropy, 0, False, None
 
     return init
 
@@ -174,7 +174,7 @@ def test_where_it_cannot_be_written_training_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(LDLClassifier, "_end_epoch", without_folder)
     with pytest.warns(UserWarning, match=r"checkpoint=.* cannot be written: .*No such file") as warned:
         model.set_params(checkpoint=folder / "training").fit(X, DIGITS)
-    assert len([one for one in warned if "checkpoint" in str(one.message)]) == 1
+    assert [one.filename for one in warned if "checkpoint" in str(one.message)] == [__file__]
     assert_same(model, expected)
 
 
@@ -247,9 +247,11 @@ def test_of_a_transformer(tmp_path, monkeypatch):
 def test_a_fit_that_a_callback_stopped_goes_on_without_it(tmp_path):
     model = LDLClassifier((64,), max_iter=5, random_state=0, checkpoint=tmp_path / "training")
 
+    expected = []
+
     class Stop:
         def setup(self, estimator, context):
-            pass
+            expected.append(context.max_subtasks)
 
         def teardown(self, estimator, context):
             pass
@@ -262,6 +264,9 @@ def test_a_fit_that_a_callback_stopped_goes_on_without_it(tmp_path):
 
     stopped = clone(model).set_callbacks(Stop()).fit(X, DIGITS)
     assert stopped.n_iter_ == 2
+    # a bar of progress is of the epochs that are left
+    clone(model).set_callbacks(Stop()).fit(X, DIGITS)
+    assert expected == [5, 3]
     assert_same(clone(model).fit(X, DIGITS), clone(model).set_params(checkpoint=None).fit(X, DIGITS))
 
 
@@ -304,8 +309,9 @@ def test_two_that_write_one_file_leave_whole_ones(tmp_path):
 def test_another_version_is_said(tmp_path, monkeypatch):
     model = LDLClassifier((16,), max_iter=1, random_state=0, checkpoint=tmp_path / "training").fit(X, DIGITS)
     monkeypatch.setattr("ldlrpp.__version__", "0.0.1")
-    with pytest.warns(UserWarning, match=r"was written by ldlrpp .*, and ldlrpp 0.0.1 goes on"):
+    with pytest.warns(UserWarning, match=r"was written by ldlrpp .*, and ldlrpp 0.0.1 goes on") as warned:
         clone(model).fit(X, DIGITS)
+    assert {one.filename for one in warned} == {__file__}
 
 
 def test_ctrl_c_leaves_a_file_to_go_on_from(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Models on disk with skops, which takes no more than names, numbers, arrays and the types that are trusted."""
 
 import copy
+import os
 import pickle
 import sys
 
@@ -248,6 +249,24 @@ def test_weights_are_a_file_of_their_own(model, dtype, tmp_path):
     assert other.load_weights(str(file)) is other
     method = "transform" if hasattr(model, "transform") else "predict"
     np.testing.assert_array_equal(getattr(other, method)(X), getattr(model, method)(X))
+
+
+def test_a_file_of_weights_is_replaced_as_a_whole(tmp_path, monkeypatch):
+    file, other = tmp_path / "weights.safetensors", tmp_path / "other"
+    model, _ = fitted()
+    model.save_weights(file)
+    other.touch()
+    assert file.stat().st_mode == other.stat().st_mode
+    before = file.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        model.save_weights(file)
+    assert sorted(tmp_path.iterdir()) == [other, file]
+    assert file.read_bytes() == before
 
 
 def test_weights_of_another_network_are_refused(tmp_path):

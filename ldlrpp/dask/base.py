@@ -12,8 +12,9 @@ from ldlrpp.dask import steps, work
 from ldlrpp.dask.cluster import connected
 from ldlrpp.dask.parameters import DASK
 from ldlrpp.dask.parts import blocks, counted, is_collection, partitions, rows_of, stand_in
-from ldlrpp.estimators.base import BaseNetworkEstimator, _check_not_all_zero, _warn
+from ldlrpp.estimators.base import BaseNetworkEstimator, _check_not_all_zero
 from ldlrpp.estimators.borrowed import clone_parametrized
+from ldlrpp.estimators.messages import warn
 from ldlrpp.kernels import backend
 from ldlrpp.kernels.cpu.threads import kernel_threads
 
@@ -128,7 +129,7 @@ class DaskNetwork:
         most = len(data) if together else max(data.n_rows)
         if self.batch_size != "auto" and self.batch_size > most:
             of_what = "" if together else " of a partition"
-            _warn(f"batch_size={self.batch_size} is larger than the {most} samples{of_what}; it is cut.")
+            warn(f"batch_size={self.batch_size} is larger than the {most} samples{of_what}; it is cut.")
         cluster, twin = self._job.cluster, self._twin(**self._job.changes)
         on_cluster = None
         while True:

@@ -2,8 +2,6 @@
 
 import copy
 import logging
-import sys
-import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +20,7 @@ from ldlrpp.estimators.checkpoint import Checkpoint
 from ldlrpp.estimators.display import DocumentationLink
 from ldlrpp.estimators.inspection import Inspection
 from ldlrpp.estimators.layers import build, same_layers
+from ldlrpp.estimators.messages import warn
 from ldlrpp.estimators.parameters import LDL, RPP
 from ldlrpp.estimators.run import Run
 from ldlrpp.estimators.saving import Saved
@@ -139,7 +138,7 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
             self.validation_scores_ = self.validation_scores_ or []
             self.validation_loss_curve_ = self.validation_loss_curve_ or []
             self.best_validation_score_ = -np.inf
-        context = self._init_callback_context(max_subtasks=self.max_iter)
+        context = self._init_callback_context(max_subtasks=self.max_iter - checkpoint.n_epochs)
         task = {"estimator": self, "X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         context.call_on_fit_task_begin(**task)
         checkpoint.begin(self, data, validation)
@@ -163,7 +162,7 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
                     checkpoint.end_epoch(self, run, finished=ended, always=True)
             except KeyboardInterrupt:
                 threads.put_back(counts)
-                _warn("Training interrupted by user.")
+                warn("Training interrupted by user.")
                 run.bring_parameters(self)
                 # where the line search of 'lbfgs' was is no place to stay at
                 if self.solver == "lbfgs" or not self._is_finite():
@@ -200,7 +199,7 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
     def _train_further(self, X, y, sample_weight, classes, kernels):
         _, _, data = self._start(X, y, sample_weight, reset=not hasattr(self, "network_"), classes=classes, new=False)
         if self._schedule.ended:
-            _warn(
+            warn(
                 f"learning_rate={self.learning_rate!r} has come to its end after {self._schedule.n_epochs} epochs: "
                 "further training changes next to nothing. max_iter is the number of epochs that it is made for."
             )
@@ -360,7 +359,7 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
     def _epochs(self, data, run, reduce=None):
         n_samples = len(data) if reduce is None else sum(reduce.n_rows)
         if self.batch_size != "auto" and self.batch_size > n_samples:
-            _warn(f"batch_size={self.batch_size} is larger than the {n_samples} samples; it is cut.")
+            warn(f"batch_size={self.batch_size} is larger than the {n_samples} samples; it is cut.")
         return epochs(
             run.network,
             self._loss,
@@ -399,7 +398,7 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
                 run.n_no_improvement = 0
             checkpoint.end_epoch(self, run)
         if not self._schedule.ends:
-            _warn(
+            warn(
                 f"Maximum iterations ({self.max_iter}) reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
             )
@@ -501,7 +500,9 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
             print(message, flush=True)
 
     def _is_finite(self):
-        return np.isfinite(self.network_.flat).all()
+        # of which the one is not where there is infinity, and neither where there is NaN
+        flat = self.network_.flat
+        return np.isfinite([flat.min(), flat.max()]).all()
 
     def _check_finite(self, loss):
         if not (np.isfinite(loss) and self._is_finite()):
@@ -547,14 +548,6 @@ def _fixed(value):
 def _same(a, b):
     """Whether two values of ``random_state`` are the same: numbers by value, generators by identity."""
     return a is b or a == b
-
-
-def _warn(message, category=UserWarning):
-    """Warn at the line that called scikit-learn or this package."""
-    frame, level = sys._getframe(1), 2
-    while frame and frame.f_globals.get("__name__", "").partition(".")[0] in ("ldlrpp", "sklearn"):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
 
 
 def partial_fit_available(method):

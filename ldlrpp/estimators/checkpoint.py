@@ -10,9 +10,7 @@ import glob
 import hashlib
 import json
 import os
-import tempfile
 import time
-import warnings
 import zipfile
 from pathlib import Path
 
@@ -20,6 +18,8 @@ import numpy as np
 from scipy.sparse import issparse
 
 import ldlrpp
+from ldlrpp.estimators.files import PART, replacing
+from ldlrpp.estimators.messages import warn
 from ldlrpp.kernels import backend
 
 # Changes with what is in a file.
@@ -48,6 +48,8 @@ class Checkpoint:
     ----------
     entropy : list of int or None
         Where the random stream of the training that is found has begun.
+    n_epochs : int
+        How many epochs it has behind it.
     finished : bool
         Whether that training had come to its end.
 
@@ -59,7 +61,7 @@ class Checkpoint:
 
     def __init__(self, estimator, kernels):
         self.path = None if estimator.checkpoint is None else Path(estimator.checkpoint).expanduser()
-        self.entropy, self.finished, self._found, self._failed = None, False, None, False
+        self.entropy, self.n_epochs, self.finished, self._found, self._failed = None, 0, False, None, False
         if self.path is None:
             return
         if estimator.solver == "lbfgs":
@@ -75,7 +77,7 @@ class Checkpoint:
             "estimator": type(estimator).__name__,
             "parameters": {name: value for name, value in parameters.items() if name not in _FREE},
         }
-        for left in self.path.parent.glob(f"{glob.escape(self.path.name)}.*.part"):
+        for left in self.path.parent.glob(f"{glob.escape(self.path.name)}.*{PART}"):
             # by a process that was killed while it wrote
             with contextlib.suppress(OSError):
                 if time.time() - left.stat().st_mtime > _STALE:
@@ -83,12 +85,11 @@ class Checkpoint:
         if self.path.exists():
             self._found = _, state = _read(self.path)
             self._refuse_others(state, "parameters")
-            self.entropy, self.finished = state["entropy"], state["finished"]
+            self.entropy, self.n_epochs, self.finished = state["entropy"], state["n_iter_"], state["finished"]
             if state["ldlrpp"] != ldlrpp.__version__:
-                warnings.warn(
+                warn(
                     f"checkpoint={str(self.path)!r} was written by ldlrpp {state['ldlrpp']}, and ldlrpp "
-                    f"{ldlrpp.__version__} goes on: rounding may be another",
-                    stacklevel=2,
+                    f"{ldlrpp.__version__} goes on: rounding may be another"
                 )
 
     def begin(self, estimator, data, validation):
@@ -149,7 +150,7 @@ class Checkpoint:
             _write(self.path, arrays, state)
         except OSError as error:
             if not self._failed:
-                warnings.warn(f"checkpoint={str(self.path)!r} cannot be written: {error}", stacklevel=2)
+                warn(f"checkpoint={str(self.path)!r} cannot be written: {error}")
             self._failed = True
 
     def _refuse_others(self, state, what):
@@ -204,32 +205,15 @@ def _digest(data):
 
 
 def _write(path, arrays, state):
-    # of its own, whoever else writes
-    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
-    try:
-        with open(descriptor, "wb+") as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                archive.comment = b" " * _DIGEST_SIZE
-                for name, array in {"state": np.array(json.dumps(state)), **arrays}.items():
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                        np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
-            digest = _digest_of_all_but_itself(file)
-            file.seek(-_DIGEST_SIZE, os.SEEK_END)
-            file.write(digest)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        raise
-    # the name is on the disk when the folder is; Windows has no such call for a folder
-    with contextlib.suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    with replacing(path) as file:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.comment = b" " * _DIGEST_SIZE
+            for name, array in {"state": np.array(json.dumps(state)), **arrays}.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
+        digest = _digest_of_all_but_itself(file)
+        file.seek(-_DIGEST_SIZE, os.SEEK_END)
+        file.write(digest)
 
 
 def _read(path):

@@ -3,12 +3,14 @@
 import json
 import os
 import re
-import warnings
 from numbers import Number
+from pathlib import Path
 
 from sklearn.utils.validation import check_is_fitted
 
 import ldlrpp
+from ldlrpp.estimators.files import replacing
+from ldlrpp.estimators.messages import warn
 from ldlrpp.kernels import backend
 
 # Changes with what is in a file of `save_weights`.
@@ -56,9 +58,9 @@ class Saved:
         Parameters
         ----------
         file : str or path
-            The file; one that is there is replaced. An array is named by its layer, as in 'layers.0.weights'. The
-            metadata are 'format', 'ldlrpp' (the version) and 'network', in JSON: the activation, and what the layers
-            are beside their arrays.
+            The file; one that is there is replaced, as a whole. An array is named by its layer, as in
+            'layers.0.weights'. The metadata are 'format', 'ldlrpp' (the version) and 'network', in JSON: the
+            activation, and what the layers are beside their arrays.
 
         Raises
         ------
@@ -83,7 +85,9 @@ class Saved:
         check_is_fitted(self)
         metadata = {"format": _FORMAT, "ldlrpp": ldlrpp.__version__, "network": json.dumps(self._described_network())}
         arrays = {name: backend.cpu.memory.contiguous(array) for name, array in self._named_parameters().items()}
-        _safetensors().numpy.save_file(arrays, file, metadata)
+        contents = _safetensors().numpy.save(arrays, metadata)
+        with replacing(Path(file)) as opened:
+            opened.write(contents)
 
     def load_weights(self, file):
         """Replace the parameters of a fitted network by those of a file of `save_weights`.
@@ -165,7 +169,7 @@ def _check_version(saved, name):
     message = f"this {name} was saved by ldlrpp {saved}, and ldlrpp {ldlrpp.__version__} loads it"
     if parts[0][0] > parts[1][0]:
         raise ValueError(f"{message}: update ldlrpp to that version or a later one")
-    warnings.warn(f"{message}: what is new since then is not known here", stacklevel=3)
+    warn(f"{message}: what is new since then is not known here")
 
 
 def _release(version):

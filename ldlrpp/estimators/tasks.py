@@ -10,8 +10,9 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from ldlrpp.estimators import devices
-from ldlrpp.estimators.base import BaseNetworkEstimator, _warn, partial_fit_available
+from ldlrpp.estimators.base import BaseNetworkEstimator, partial_fit_available
 from ldlrpp.estimators.borrowed import fit_context
+from ldlrpp.estimators.messages import warn
 from ldlrpp.estimators.undo import all_or_nothing
 from ldlrpp.kernels import backend
 from ldlrpp.network import AbsoluteError, Huber, Logistic, Poisson, Softmax, SquaredError
@@ -315,7 +316,7 @@ def _column(y):
     if not backend.on_gpu(y):
         return column_or_1d(y, warn=True)
     if y.ndim == 2:
-        _warn("A column-vector y was passed when a 1d array was expected.", DataConversionWarning)
+        warn("A column-vector y was passed when a 1d array was expected.", DataConversionWarning)
     return y.reshape(-1)
 
 
