@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -23,7 +24,7 @@ import numpy as np
 from record import Record
 from sklearn.exceptions import ConvergenceWarning
 
-from ldlrpp import LDLClassifier, RPPClassifier
+from ldlrpp import LDLClassifier, MixedClassifier, RPPClassifier
 from ldlrpp.estimators import checkpoint as checkpoints
 from ldlrpp.kernels.cpu.threads import kernel_lock
 
@@ -261,6 +262,85 @@ def memory(record, n):
         add(name, times, round(grown, 1))
 
 
+def fits_memory(record, n):
+    """What arrays of a fit take at most beside the data that it is given, after a first fit has compiled.
+
+    Of a batch the activations are the inputs, in the width that the first layer has, and the outputs of every layer;
+    parameters are those of the network, six times: gradients, Adam's two, the average, and what a fit goes back to.
+    """
+    columns = "", "rows", "MiB at most", "6 × parameters and two batches", "of the targets, the order", "anything else"
+    add = record.table("memory of a fit", *columns)
+    for name, model, n_rows, batch in (
+        ("LDL (1024, 1024)", LDLClassifier((1024, 1024)), 60_000, 200),
+        ("LDL (4096, 4096)", LDLClassifier((4096, 4096)), 6_000, 2_000),
+        ("LDL (131072, 131072)", LDLClassifier((2**17, 2**17)), 300, 10),
+        ("LDL (131072, 131072), no average", LDLClassifier((2**17, 2**17), average=False), 300, 10),
+        ("LDL (131072, 131072), early stopping", LDLClassifier((2**17, 2**17), early_stopping=True), 300, 10),
+        ("dense (2000, 2000)", MixedClassifier([("dense", 2000)] * 2), 3_000, 200),
+        ("RPP (5000, 5000)", RPPClassifier((5000, 5000)), 3_000, 200),
+        ("RPP (5000, 5000), seeded", RPPClassifier((5000, 5000), permutation="seeded"), 3_000, 200),
+    ):
+        rng = np.random.default_rng(0)
+        X, y = rng.standard_normal((n_rows, 784), dtype=np.float32), np.arange(n_rows) % 10
+        model.set_params(batch_size=batch, max_iter=2, n_iter_no_change=9, random_state=0).fit(X[:batch], y[:batch])
+        tracemalloc.start()
+        model.fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        layers = model.network_.layers
+        first = layers[0].input_width
+        bound = 6 * model.network_.flat.nbytes + 2 * 4 * batch * (first + sum(layer.n_outputs for layer in layers))
+        of_rows = n_rows * (4 * model.n_outputs_ + 8)
+        add(name, n_rows, *(one / 2**20 for one in (peak, bound, of_rows, peak - bound - of_rows)))
+
+
+PARALLEL = """
+import sys, time
+import numpy as np, warnings
+from ldlrpp import LDLClassifier
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(int(sys.argv[1]))
+X, y = rng.standard_normal((20_000, 784), dtype=np.float32), rng.integers(10, size=20_000)
+model = LDLClassifier((1024, 1024), max_iter=5, n_iter_no_change=9, random_state=0)
+model.fit(X[:400], y[:400])
+print("ready", flush=True)
+sys.stdin.readline()
+model.fit(X, y)
+"""
+
+
+def parallel(record, n):
+    """Four fits as processes at once, with no word of threads, against two and then two more; after they are ready."""
+    add = record.table("fits at once", "layer", "one s", "two and two s", "four s", "four / two and two")
+
+    def seconds(at_once, environment):
+        command = [sys.executable, "-c", PARALLEL]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+        processes = [subprocess.Popen([*command, str(i)], **pipes) for i in range(at_once)]
+        for process in processes:
+            process.stdout.readline()
+        start = time.perf_counter()
+        for process in processes:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for process in processes:
+            _must(process.wait(), 0, "a fit's exit status")
+        taken = time.perf_counter() - start
+        for process in processes:
+            process.stdin.close()
+            process.stdout.close()
+        return taken
+
+    for layer in ("tbb", "omp", "workqueue"):
+        environment = {**os.environ, "NUMBA_THREADING_LAYER": layer}
+        rounds = [
+            (seconds(1, environment), seconds(2, environment) + seconds(2, environment), seconds(4, environment))
+            for _ in range(n)
+        ]
+        one, two, four = np.median(rounds, axis=0)
+        add(layer, one, two, four, four / two)
+
+
 def _resident():
     with contextlib.suppress(OSError):
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
@@ -270,7 +350,8 @@ def _resident():
 #: What there is, and how many.
 FAULTS = {
     "kills": (kills, 200), "mutations": (mutations, 1000), "interruptions": (interruptions, 1000),
-    "threads": (threads, 5), "memory": (memory, 1000), "fuzz": (fuzz, 100_000),
+    "threads": (threads, 5), "parallel": (parallel, 5), "memory": (memory, 1000), "fits_memory": (fits_memory, 1),
+    "fuzz": (fuzz, 100_000),
 }  # fmt: skip
 
 

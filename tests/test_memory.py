@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import random_array
 
+from ldlrpp import LDLClassifier, MixedClassifier
 from ldlrpp.kernels.cpu.memory import CHUNK_BYTES
 from ldlrpp.network import LDL, RPP, Adam, Data, Dense, Network, SquaredError, epochs, fit_lbfgs
 
@@ -74,6 +75,27 @@ def test_lbfgs_takes_a_bounded_chunk_at_a_time():
     assert taken.left < MIB
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("model", "n_rows", "batch_size"),
+    [
+        (LDLClassifier((2**16, 2**16)), 60, 10),
+        (LDLClassifier((1024, 1024)), 3000, 1000),
+        (MixedClassifier([("dense", 2000), ("dense", 2000)]), 60, 10),
+    ],
+    ids=["wide", "large batches", "dense"],
+)
+def test_a_fit_takes_six_times_the_parameters_and_two_batches(model, n_rows, batch_size):
+    X, y = dense_input(n_rows, 100), np.arange(n_rows) % 3
+    model.set_params(batch_size=batch_size, max_iter=2, random_state=0).fit(X, y)  # compiles
+    with memory_taken() as taken:
+        model.fit(X, y)
+    layers = model.network_.layers
+    activations = 4 * batch_size * (layers[0].input_width + sum(layer.n_outputs for layer in layers))
+    # beside them the tiles of kernels
+    assert taken.peak < 6 * model.network_.flat.nbytes + 2 * activations + X.nbytes + 8 * MIB
+
+
 @pytest.mark.parametrize("kind", ["ldl", "rpp"])
 def test_a_smaller_last_batch_works_in_the_memory_of_the_others(kind):
     peaks = []
@@ -82,8 +104,12 @@ def test_a_smaller_last_batch_works_in_the_memory_of_the_others(kind):
         hidden = LDL(16, 4096, **common) if kind == "ldl" else RPP(16, 4096, n_permutations=64, seed=0, **common)
         network = Network([hidden, Dense(4096, 1, **common)], "relu")
         rows = Data(dense_input(n_samples, 16), np.ones((n_samples, 1), np.float32))
-        next(epochs(network, SquaredError(), Adam(), rows, rng=np.random.default_rng(0)))
+
+        def epoch():
+            next(epochs(network, SquaredError(), Adam(), rows, batch_size=256, rng=np.random.default_rng(0)))  # noqa: B023
+
+        epoch()  # loads what is compiled for batches of these sizes
         with memory_taken() as taken:
-            next(epochs(network, SquaredError(), Adam(), rows, batch_size=256, rng=np.random.default_rng(0)))
+            epoch()
         peaks.append(taken.peak)
     assert peaks[1] < 1.05 * peaks[0]

@@ -112,8 +112,11 @@ class Average(_Resumable):
         self.resume({name: value for name, value in state.items() if name == "iterate"}, kernels)
 
 
-def _swap(a, b):
-    a[:], b[:] = b, a.copy()
+def _swap(a, b, size=2**16):
+    """In parts, so that there is no third array of that length: a fit has six of them."""
+    for start in range(0, len(a), size):
+        part = slice(start, start + size)
+        a[part], b[part] = b[part], a[part].copy()
 
 
 class _Optimizer(_Resumable):
