@@ -20,12 +20,15 @@ examples := tests/test_examples.py tests/test_readme.py
 demo: .venv/.installed-plot
 	$(BIN)/python examples/fashion_mnist_rpp.py $(ARGS)
 
+# Two files at a time: many tests have one thread.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: .venv/.installed-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 quick: .venv/.installed-test
 	$(if $($(ROOM)),,$(error make quick ROOM=... takes kernels, cuda, network, estimators or examples))
-	$(BIN)/python -m pytest -m "not slow" $($(ROOM)) $(ARGS)
+	$(PYTEST) -m "not slow" $($(ROOM)) $(ARGS)
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .
