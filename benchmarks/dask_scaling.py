@@ -6,6 +6,7 @@ what clusters of 4 … 1024 workers would do from the latency and the bandwidth 
 """
 
 import argparse
+import logging
 import math
 import time
 import warnings
@@ -13,12 +14,14 @@ from pathlib import Path
 
 import dask.array as da
 import numpy as np
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, wait
+from distributed.comm import get_address_host
 from record import Record
 from sklearn.exceptions import ConvergenceWarning
 
 from ldlrpp import LDLClassifier, kernels
 from ldlrpp.dask import DaskLDLClassifier
+from ldlrpp.dask.collectives import XGBoost
 
 
 def cluster(n_workers):
@@ -43,14 +46,21 @@ def synthetic(n_rows, chunk):
 
 
 def accuracies(record, data, epochs, seeds):
-    """Test accuracy of LDL (1024, 1024), batches of 200, defaults."""
+    """Test accuracy of LDL (1024, 1024), batches of 200, defaults but for the rate."""
     X, y, X_test, y_test = data
-    add = record.table(f"accuracy on MNIST, {epochs} epochs", "trained", "partitions", "accuracy", "s a fit")
+    columns = "trained", "partitions", "accuracy", "less than one machine", "s a fit"
+    add = record.table(f"accuracy on MNIST, {epochs} epochs", *columns)
     options = {"hidden_layer_sizes": (1024, 1024), "max_iter": epochs, "n_iter_no_change": epochs}
-    ways = [("one machine", None, {})]
-    ways += [(f"sync='epoch', n_replicas={r}", p, {"n_replicas": r}) for r, p in ((2, 2), (2, 8), (4, 4), (4, 8))]
-    ways += [(f"sync='epoch', n_replicas={r}, sync_steps=10", r, {"n_replicas": r, "sync_steps": 10}) for r in (2, 4)]
-    ways += [("sync='step'", p, {"sync": "step"}) for p in (2, 8)]
+    ways = [("one machine", None, {}), ("sync='step'", 2, {"sync": "step"}), ("sync='step'", 8, {"sync": "step"})]
+    for copies, n_parts in ((2, 2), (2, 8), (4, 4), (4, 8)):
+        ways.append((f"{copies} copies", n_parts, {"n_replicas": copies}))
+    for copies in (2, 4):
+        often = {"n_replicas": copies, "sync_steps": 10}
+        root = {"learning_rate_init": 1e-3 * copies**0.5}
+        ways.append((f"{copies} copies, sync_steps=10", copies, often))
+        ways.append((f"{copies} copies, rate × √{copies}", copies, {"n_replicas": copies, **root}))
+        ways.append((f"{copies} copies, sync_steps=10, rate × √{copies}", copies, {**often, **root}))
+    one_machine = np.nan
     with cluster(2) as local, Client(local) as client:
         for name, n_parts, more in ways:
             scores, seconds = [], []
@@ -66,40 +76,98 @@ def accuracies(record, data, epochs, seeds):
                 seconds.append(time.perf_counter() - start)
                 scores.append(model.score(X_test, y_test))
                 del inputs
-            add(name, n_parts or 1, scores, min(seconds))
+            one_machine = np.mean(scores) if n_parts is None else one_machine
+            add(name, n_parts or 1, scores, one_machine - np.mean(scores), min(seconds))
 
 
-def seconds_an_epoch(record, n_rows, chunk, epochs):
-    """The mean of all epochs but the first, of data that are there (persisted) and that are made for every epoch."""
-    add = record.table(
-        f"{n_rows:,} rows of 100, LDL (1024, 1024)",
-        "sync",
-        "batch",
-        "data",
-        "1 worker: s an epoch",
-        "2 workers",
-        "times faster",
-    )
-    for sync in ("epoch", "step"):
-        for batch in (200, 2048):
-            for persisted in (True, False):
-                if sync == "step" and not persisted:
-                    continue  # it keeps its partitions
-                times = []
-                for n_workers in (1, 2):
-                    with cluster(n_workers) as local, Client(local) as client:
-                        X, y = synthetic(n_rows, chunk)
-                        if persisted:
-                            X, y = client.persist([X, y])
-                        stamps = []
-                        model = DaskLDLClassifier(
-                            (1024, 1024), batch_size=batch, max_iter=epochs + 1, n_replicas=2, sync=sync,
-                            random_state=0, client=client,
-                        )  # fmt: skip
-                        model._say = lambda message, stamps=stamps: stamps.append(time.perf_counter())
-                        model.fit(X, y)
-                        times.append((stamps[epochs] - stamps[0]) / epochs)
-                add(sync, batch, "there" if persisted else "made anew", *times, times[0] / times[1])
+class Epochs(logging.Handler):
+    """When epochs have ended, by what an estimator says."""
+
+    def __init__(self):
+        super().__init__()
+        self.ends = []
+
+    def emit(self, record):
+        if record.getMessage().startswith("Iteration"):
+            self.ends.append((record.created, sent()))
+
+    def __enter__(self):
+        logger = logging.getLogger("ldlrpp")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_):
+        logging.getLogger("ldlrpp").removeHandler(self)
+
+
+def sent():
+    """Bytes that have gone over this machine's own interface: Linux."""
+    try:
+        with open("/proc/net/dev") as file:
+            return next(int(line.split()[1]) for line in file if line.strip().startswith("lo:"))
+    except (OSError, StopIteration):
+        return 0
+
+
+def epochs_of(n_workers, n_rows, chunk, persisted, n_epochs, **options):
+    """Seconds, and bytes between processes, of an epoch: the mean of all but the first."""
+    with cluster(n_workers) as local, Client(local) as client, Epochs() as epochs:
+        X, y = synthetic(n_rows, chunk)
+        if persisted:
+            X, y = client.persist([X, y])
+        options = {"batch_size": 2048, "n_replicas": 2, "random_state": 0, **options}
+        DaskLDLClassifier((1024, 1024), max_iter=n_epochs + 1, n_iter_no_change=99, client=client, **options).fit(X, y)
+        (first, bytes_before), (last, bytes_after) = epochs.ends[0], epochs.ends[-1]
+    return (last - first) / n_epochs, (bytes_after - bytes_before) / n_epochs
+
+
+def seconds_an_epoch(record, n_rows, n_more, chunk, n_epochs):
+    """Rows that workers have in memory, and many more that are made for every epoch."""
+    columns = "sync", "batch", "rows", "data", "1 worker: s an epoch", "2 workers", "times faster"
+    beside = "steps an epoch", "MB between processes a step", "ms a step beside the kernels"
+    add = record.table("seconds of an epoch: rows of 100, LDL (1024, 1024)", *columns, *beside)
+    cases = [("step", batch, n_rows, True) for batch in (200, 2048, 16384)]
+    cases += [("epoch", batch, n_rows, True) for batch in (200, 2048)]
+    cases += [("epoch", 2048, n_rows, False)] + [("epoch", 2048, n_more, False)] * bool(n_more)
+    for sync, batch, n, persisted in cases:
+        times, sent = zip(
+            *(
+                epochs_of(n_workers, n, chunk, persisted, n_epochs if n == n_rows else 1, sync=sync, batch_size=batch)
+                for n_workers in (1, 2)
+            ),
+            strict=True,
+        )
+        steps = -(-n // batch)
+        # two workers that waited for nothing would take half of the time
+        beside = sent[1] / steps / 1e6, 1e3 * (times[1] - times[0] / 2) / (steps if sync == "step" else steps / 2)
+        add(sync, batch, n, "there" if persisted else "made anew", *times, times[0] / times[1], steps, *beside)
+
+
+def reductions(record):
+    """A sum over two processes by itself, of gradients of LDL (1024, 1024)."""
+    n = 2 * kernels.ldl_n_parameters(1024) + 2048 + 10250
+    with cluster(2) as local, Client(local) as client:
+        host = get_address_host(client.scheduler.address)
+        args = client.submit(XGBoost.begin, 2, host).result()
+        futures = [client.submit(_reduce, args, n, workers=[address], pure=False) for address in client.nthreads()]
+        add = record.table("a sum over two processes", "numbers", "µs")
+        for size, seconds in futures[0].result():
+            add(size, 1e6 * seconds)
+        wait(futures)
+
+
+def _reduce(args, n):
+    found = []
+    with XGBoost.joined(args) as joined:
+        for size in (1, 1000, n, 10 * n):
+            array, times = np.ones(size, np.int64), []
+            for _ in range(200):
+                start = time.perf_counter()
+                joined.sum(array)
+                times.append(time.perf_counter() - start)
+            found.append((size, float(np.median(times))))
+    return found
 
 
 def widths(record):
@@ -133,7 +201,8 @@ def main():
     parser.add_argument("--data", type=Path, help="MNIST, an npz with x_train, y_train, x_test, y_test")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="that workers have in memory")
+    parser.add_argument("--more", type=int, default=10_000_000, help="that are made for every epoch")
     parser.add_argument("--chunk", type=int, default=100_000)
     parser.add_argument("--latency", type=float, default=50e-6, help="seconds, for the model")
     parser.add_argument("--bandwidth", type=float, default=1.25e9, help="bytes a second, for the model")
@@ -144,7 +213,8 @@ def main():
     if options.data:
         accuracies(record, images(options.data), options.epochs, options.seeds)
     if options.rows:
-        seconds_an_epoch(record, options.rows, options.chunk, 1)
+        seconds_an_epoch(record, options.rows, options.more, options.chunk, 3)
+        reductions(record)
     widths(record)
     model(record, options.latency, options.bandwidth, 1.5e5)
 

@@ -1,14 +1,9 @@
 """Estimators on a cluster of Dask's: what they learn, whatever the number of workers and whoever of these dies."""
 
-import contextlib
 import itertools
-import os
 import pickle
-import signal
 import subprocess
 import sys
-import threading
-import time
 import warnings
 
 import joblib
@@ -16,58 +11,28 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 
-import dask
 import dask.array as da
-from distributed import Client, LocalCluster
+from clusters import COMMON, alone, assert_same_model, collections, data, processes
 
 from ldlrpp import LDLClassifier, MixedRegressor, RPPClassifier
-from ldlrpp.dask import DaskLDLClassifier, DaskLDLRegressor, DaskMixedRegressor, DaskRPPClassifier, work
+from ldlrpp.dask import DaskLDLClassifier, DaskLDLRegressor, DaskMixedRegressor, DaskRPPClassifier
 from ldlrpp.dask.base import planned
-from ldlrpp.dask.cluster import Cluster, Forgotten
-from ldlrpp.dask.collectives import Alone, Reduction, XGBoost
+from ldlrpp.dask.collectives import Alone, Reduction
 from ldlrpp.estimators import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-COMMON = {"hidden_layer_sizes": (16,), "max_iter": 3, "batch_size": 20, "random_state": 0}
 
 
 @pytest.fixture(scope="module")
 def client():
-    # a worker that is killed again and again is started again, and who has not heard of its end waits for it no longer
-    patient = {"distributed.deploy.lost-worker-timeout": "1h", "distributed.comm.timeouts.connect": "5s"}
-    options = {"processes": True, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": None}
-    with dask.config.set(patient):
-        cluster = LocalCluster(n_workers=2, **options)
-        with Client(cluster) as client:
-            yield client
-        # distributed 2026.8, of a worker that was restarted: its end is told to a cluster that has not heard of it
-        with contextlib.suppress(KeyError):
-            cluster.close()
-
-
-def alone():
-    """A cluster of this process."""
-    return Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0", set_as_default=False)
-
-
-def data(n=300, dtype=np.float32):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(n, 12)).astype(dtype)
-    return X, (X @ rng.normal(size=(12, 4))).argmax(axis=1), X @ rng.normal(size=12).astype(dtype)
-
-
-def collections(*arrays, rows=60):
-    return [da.from_array(array, chunks=(rows, *array.shape[1:])) for array in arrays]
-
-
-def assert_same_model(one, other):
-    np.testing.assert_array_equal(one.network_.flat, other.network_.flat)
-    assert one.loss_curve_ == other.loss_curve_
+    with processes() as client:
+        yield client
 
 
 def test_the_package_does_not_import_dask():
@@ -364,67 +329,6 @@ def test_training_that_diverges_keeps_the_last_good_epoch(client):
     assert not hasattr(model, "network_")
 
 
-# --- Workers that die ------------------------------------------------------------------------------------------------
-
-
-def slowly(block):
-    time.sleep(0.05)
-    return block
-
-
-def test_a_worker_that_is_killed_costs_time_and_changes_nothing(client):
-    X, y, _ = data()
-    lazy_X, lazy_y = collections(X, y)
-    lazy_X = lazy_X.map_blocks(slowly, dtype=X.dtype)
-    model = DaskLDLClassifier(**COMMON, client=client, n_replicas=2)
-    undisturbed = clone(model).fit(lazy_X, lazy_y)
-    pids = list(client.run(os.getpid).values())
-    timer = threading.Timer(0.3, lambda: os.kill(pids[0], signal.SIGKILL))
-    timer.start()
-    disturbed = clone(model).fit(lazy_X, lazy_y)
-    timer.join()
-    assert_same_model(disturbed, undisturbed)
-    client.wait_for_workers(2, timeout=30)
-
-
-@pytest.mark.parametrize("n_times", [1, 3])
-def test_what_a_cluster_forgets_is_done_again(client, n_times, monkeypatch):
-    X, y, _ = data()
-    model = DaskLDLClassifier(**COMMON, client=client, n_replicas=2)
-    undisturbed, forgotten, compute = clone(model).fit(*collections(X, y)), [], Cluster.compute
-
-    def forgetful(self, function, calls, **options):
-        # as after a restart, in the middle of an epoch
-        if function is work.train and len(calls) == 1 and len(forgotten) < n_times:
-            forgotten.append(calls)
-            raise Forgotten("restarted")
-        return compute(self, function, calls, **options)
-
-    monkeypatch.setattr(Cluster, "compute", forgetful)
-    disturbed = clone(model)
-    if n_times == 3:
-        with pytest.raises(RuntimeError, match="The cluster forgot what was under way 3 times"):
-            disturbed.fit(*collections(X, y))
-        assert not hasattr(disturbed, "network_")
-    else:
-        assert_same_model(disturbed.fit(*collections(X, y)), undisturbed)
-    assert len(forgotten) == n_times
-
-
-def test_two_fits_at_once(client):
-    X, y, _ = data()
-    model = DaskLDLClassifier(**COMMON, client=client)
-    alone = clone(model).fit(*collections(X, y))
-    fitted = [clone(model) for _ in range(2)]
-    threads = [threading.Thread(target=one.fit, args=collections(X, y)) for one in fitted]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for one in fitted:
-        assert_same_model(one, alone)
-
-
 # --- Steps of all workers together -----------------------------------------------------------------------------------
 
 
@@ -501,32 +405,27 @@ def test_a_part_that_one_worker_refuses_ends_the_steps_of_all(client):
         DaskLDLClassifier(**COMMON, sync="step", device="auto", client=client).fit(*collections(X, y))
 
 
-class Impatient(XGBoost):
-    timeout = 5
+# --- Searches, and dask-ml -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("collective")
-def test_a_worker_that_is_killed_among_steps_has_the_epoch_taken_again(client):
-    X, y, _ = data(12000)
-    model = DaskLDLClassifier(**COMMON, sync="step", collective=Impatient, client=client)
-    undisturbed = clone(model).fit(*collections(X, y, rows=3000))
-    pids = list(client.run(os.getpid).values())
-    timer = threading.Timer(0.5, lambda: os.kill(pids[1], signal.SIGKILL))
-    timer.start()
-    disturbed = clone(model).fit(*collections(X, y, rows=3000))
-    timer.join()
-    assert_same_model(disturbed, undisturbed)
-    client.wait_for_workers(2, timeout=30)
-
-
-# --- Searches --------------------------------------------------------------------------------------------------------
-
-
-def test_a_search_over_local_estimators_runs_on_the_cluster(client):
+@pytest.mark.parametrize("search", [GridSearchCV, HalvingGridSearchCV])
+def test_a_search_over_local_estimators_runs_on_the_cluster(client, search):
     X, y, _ = data(120)
-    search = GridSearchCV(LDLClassifier(**COMMON), {"alpha": [0.1, 0.001]}, cv=2)
+    options = {"random_state": 0, "min_resources": 60} if search is HalvingGridSearchCV else {}
+    search = search(LDLClassifier(**COMMON), {"alpha": [0.1, 0.001]}, cv=2, **options)
     here = clone(search).fit(X, y)
     client.run(warnings.simplefilter, "ignore")
     with joblib.parallel_config("dask"):
         search.fit(X, y)
     np.testing.assert_array_equal(search.cv_results_["mean_test_score"], here.cv_results_["mean_test_score"])
+
+
+def test_blocks_one_after_the_other_with_dask_ml(client):
+    wrappers = pytest.importorskip("dask_ml.wrappers", reason="dask-ml is not installed")
+    X, y, _ = data()
+    model = LDLClassifier(**COMMON)
+    wrapped = wrappers.Incremental(clone(model), shuffle_blocks=False).fit(*collections(X, y), classes=[0, 1, 2, 3])
+    for start in range(0, len(X), 60):
+        model.partial_fit(X[start : start + 60], y[start : start + 60], classes=[0, 1, 2, 3])
+    np.testing.assert_array_equal(wrapped.estimator_.network_.flat, model.network_.flat)
+    np.testing.assert_array_equal(wrapped.predict(collections(X)[0]).compute(), model.predict(X))

@@ -1,0 +1,253 @@
+"""What happens to a fit on a cluster when parts of it are lost, come late or are shared."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+pytest.importorskip("distributed", reason="the extra dask is not installed")
+
+import dask
+from clusters import COMMON, assert_same_model, collections, data, processes
+from distributed import Client, get_worker
+
+from ldlrpp.dask import DaskLDLClassifier, cluster, work
+from ldlrpp.dask.cluster import Cluster, Forgotten
+from ldlrpp.dask.collectives import XGBoost
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module")
+def client():
+    with processes() as client:
+        yield client
+
+
+@pytest.fixture(params=["epoch", "step"])
+def sync(request):
+    if request.param == "step":
+        pytest.importorskip("xgboost", reason="the collective is that of xgboost-cpu, which is not installed")
+    return request.param
+
+
+def slowly(block, address=None):
+    if address in (None, get_worker().address):
+        time.sleep(0.05)
+    return block
+
+
+def test_a_worker_that_is_killed_costs_time_and_changes_nothing(client):
+    X, y, _ = data()
+    lazy_X, lazy_y = collections(X, y)
+    lazy_X = lazy_X.map_blocks(slowly, dtype=X.dtype)
+    model = DaskLDLClassifier(**COMMON, client=client, n_replicas=2)
+    undisturbed = clone(model).fit(lazy_X, lazy_y)
+    pids = list(client.run(os.getpid).values())
+    timer = threading.Timer(0.3, lambda: os.kill(pids[0], signal.SIGKILL))
+    timer.start()
+    disturbed = clone(model).fit(lazy_X, lazy_y)
+    timer.join()
+    assert_same_model(disturbed, undisturbed)
+    client.wait_for_workers(2, timeout=30)
+
+
+class Impatient(XGBoost):
+    timeout = 5
+
+
+def test_a_worker_that_is_killed_among_steps_has_the_epoch_taken_again(client):
+    pytest.importorskip("xgboost", reason="the collective is that of xgboost-cpu, which is not installed")
+    X, y, _ = data(12000)
+    model = DaskLDLClassifier(**COMMON, sync="step", collective=Impatient, client=client)
+    undisturbed = clone(model).fit(*collections(X, y, rows=3000))
+    pids = list(client.run(os.getpid).values())
+    timer = threading.Timer(0.5, lambda: os.kill(pids[1], signal.SIGKILL))
+    timer.start()
+    disturbed = clone(model).fit(*collections(X, y, rows=3000))
+    timer.join()
+    assert_same_model(disturbed, undisturbed)
+    client.wait_for_workers(2, timeout=30)
+
+
+@pytest.mark.parametrize("n_times", [1, 3])
+def test_what_a_cluster_forgets_is_done_again(client, n_times, monkeypatch):
+    X, y, _ = data()
+    model = DaskLDLClassifier(**COMMON, client=client, n_replicas=2)
+    undisturbed, forgotten, compute = clone(model).fit(*collections(X, y)), [], Cluster.compute
+
+    def forgetful(self, function, calls, **options):
+        # as after a restart, in the middle of an epoch
+        if function is work.train and len(calls) == 1 and len(forgotten) < n_times:
+            forgotten.append(calls)
+            raise Forgotten("restarted")
+        return compute(self, function, calls, **options)
+
+    monkeypatch.setattr(Cluster, "compute", forgetful)
+    disturbed = clone(model)
+    if n_times == 3:
+        with pytest.raises(RuntimeError, match="The cluster forgot what was under way 3 times"):
+            disturbed.fit(*collections(X, y))
+        assert not hasattr(disturbed, "network_")
+    else:
+        assert_same_model(disturbed.fit(*collections(X, y)), undisturbed)
+    assert len(forgotten) == n_times
+
+
+def test_two_fits_at_once(client, sync):
+    X, y, _ = data()
+    model = DaskLDLClassifier(**COMMON, sync=sync, client=client)
+    alone = clone(model).fit(*collections(X, y))
+    fitted = [clone(model) for _ in range(2)]
+    threads = [threading.Thread(target=one.fit, args=collections(X, y)) for one in fitted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one in fitted:
+        assert_same_model(one, alone)
+
+
+def test_a_slow_worker_and_one_that_comes_change_nothing(client):
+    X, y, _ = data()
+    lazy_X, lazy_y = collections(X, y)
+    model = DaskLDLClassifier(**COMMON, client=client)
+    undisturbed = clone(model).fit(lazy_X, lazy_y)
+    slow_X = lazy_X.map_blocks(slowly, address=min(client.nthreads()), dtype=X.dtype)
+    assert_same_model(clone(model).fit(slow_X, lazy_y), undisturbed)
+    longer = clone(model).set_params(max_iter=12)
+    undisturbed = clone(longer).fit(lazy_X, lazy_y)
+    disturbed = clone(longer)
+    fit = threading.Thread(target=disturbed.fit, args=(lazy_X.map_blocks(slowly, dtype=X.dtype), lazy_y))
+    fit.start()
+    client.cluster.scale(3)
+    client.wait_for_workers(3, timeout=30)
+    came_in_time = fit.is_alive()
+    fit.join()
+    client.cluster.scale(2)
+    assert came_in_time
+    assert_same_model(disturbed, undisturbed)
+
+
+GONE = """
+import pickle, sys, warnings
+import dask.array as da
+from distributed import Client
+warnings.simplefilter("ignore")
+model, X, y = pickle.load(sys.stdin.buffer)
+with Client(sys.argv[1]) as client:
+    print("begins", flush=True)
+    model.set_params(client=client, max_iter=10_000, n_iter_no_change=10_000)
+    model.fit(*(da.from_array(array, chunks=(60, *array.shape[1:])) for array in (X, y)))
+"""
+
+
+def n_tasks(dask_scheduler):
+    return sum(str(key).startswith("ldlrpp") for key in dask_scheduler.tasks)
+
+
+def test_a_client_that_goes_away_leaves_nothing(client, sync):
+    X, y, _ = data()
+    model = DaskLDLClassifier(**COMMON, sync=sync)
+    command = [sys.executable, "-c", GONE, client.scheduler.address]
+    # the time that steps of other clients wait for one that is gone is for that one to say
+    environment = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_TIMEOUT": "4s"}
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    process.stdin.write(pickle.dumps((model, X, y)))
+    process.stdin.close()
+    process.stdout.readline()
+    while not client.run_on_scheduler(n_tasks):
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    deadline = time.monotonic() + 20
+    while client.run_on_scheduler(n_tasks) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert client.run_on_scheduler(n_tasks) == 0
+    assert clone(model).set_params(client=client).fit(*collections(X, y)).n_iter_ == 3
+
+
+def test_a_scheduler_that_goes_away_is_an_error_and_finished_epochs_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 2.0)
+    file = tmp_path / "scheduler.json"
+    modules = ("dask_scheduler", "--port", "0", "--no-dashboard"), ("dask_worker", "--nthreads", "1", "--no-dashboard")
+    started = []
+    try:
+        with dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
+            for name, *options in modules:
+                command = [sys.executable, "-m", f"distributed.cli.{name}", "--scheduler-file", str(file), *options]
+                started.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=tmp_path))
+                while not file.exists():
+                    time.sleep(0.05)
+            with Client(scheduler_file=str(file), set_as_default=False) as client:
+                client.wait_for_workers(1, timeout=30)
+                X, y, _ = data()
+                model = DaskLDLClassifier(**COMMON, client=client).set_params(max_iter=10_000, n_iter_no_change=10_000)
+
+                def kill():
+                    while getattr(model, "n_iter_", 0) < 2:
+                        time.sleep(0.01)
+                    started[0].kill()
+
+                killing = threading.Thread(target=kill)
+                killing.start()
+                with pytest.raises(RuntimeError, match="The estimator keeps the weights of epoch"):
+                    model.fit(*collections(X, y))
+                killing.join()
+                assert np.isfinite(model.predict_proba(X)).all()
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+LARGE = """
+import resource, sys
+import dask.array as da
+import numpy as np
+from clusters import COMMON, processes
+from ldlrpp.dask import DaskLDLClassifier
+
+def most():
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+if __name__ == "__main__":
+    limit = 500 * 2**20
+    with processes(memory_limit=limit) as client:
+        X = da.random.default_rng(0).standard_normal((4 * limit // 400, 100), dtype=np.float32, chunks=(50_000, 100))
+        y = X.map_blocks(lambda block: block[:, 0] > block[:, 1], dtype=bool, drop_axis=1)
+        model = DaskLDLClassifier(**{**COMMON, "batch_size": 1000, "max_iter": 1}, client=client)
+        workers = set(client.nthreads())
+        model.fit(X[:50_000], y[:50_000])
+        before = most()
+        score = model.fit(X, y).score(X[:50_000], y[:50_000])
+        print(score, X.nbytes / limit, most() - before, max(client.run(most).values()) / limit)
+        assert set(client.nthreads()) == workers
+"""
+
+
+@pytest.mark.slow
+def test_rows_of_four_times_the_memory_of_a_worker(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.fspath(Path(__file__).parent)}
+    script = tmp_path / "large.py"
+    script.write_text(LARGE)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert not done.returncode, done.stderr
+    score, ratio, grown, largest = map(float, done.stdout.split())
+    assert score > 0.9
+    assert ratio >= 4
+    # two chunks are 40 MB
+    assert grown < 100 * 2**20
+    assert largest < 0.95
