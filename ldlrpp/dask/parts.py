@@ -10,10 +10,9 @@ from itertools import pairwise
 import dask
 import dask.array as da
 import numpy as np
-from scipy.sparse import issparse
 
 from ldlrpp.dask import work
-from ldlrpp.estimators.borrowed import num_samples, safe_indexing
+from ldlrpp.estimators.borrowed import num_samples
 
 
 def is_collection(value):
@@ -121,12 +120,7 @@ def _cut(name, value, rows):
     if num_samples(value) != sum(rows):
         raise ValueError(f"{name} must have {sum(rows)} rows as X, got {num_samples(value)}")
     ends = np.cumsum([0, *rows])
-    return [_taken(value, np.arange(start, end)) for start, end in pairwise(ends)]
-
-
-def _taken(value, rows):
-    value = value.tocsr() if issparse(value) else value if hasattr(value, "shape") else np.asarray(value)
-    return safe_indexing(value, rows)
+    return [work.of_rows(value, np.arange(start, end)) for start, end in pairwise(ends)]
 
 
 def partitions(X, y, sample_weight, n_parts):
@@ -148,7 +142,7 @@ def partitions(X, y, sample_weight, n_parts):
                 raise ValueError(f"{name} must have {n} rows as X, got {num_samples(value)}")
         n_parts = max(1, min(n_parts, n))
         parts = {
-            name: [_taken(value, np.arange(first, n, n_parts)) for first in range(n_parts)]
+            name: [work.of_rows(value, np.arange(first, n, n_parts)) for first in range(n_parts)]
             for name, value in given.items()
         }
     else:
@@ -190,4 +184,4 @@ def stand_in(X, n_rows):
         if X.ndim != 2:
             raise ValueError(f"X must have 2 dimensions, got {X.ndim}")
         return np.zeros((n_rows, X.shape[1]), X.dtype)
-    return _taken(X, np.zeros(n_rows, int))
+    return work.of_rows(X, np.zeros(n_rows, int))

@@ -11,6 +11,7 @@ from distributed.comm import get_address_host
 from ldlrpp.dask import work
 from ldlrpp.dask.cluster import Forgotten, threads_of_worker
 from ldlrpp.dask.collectives import Alone, Reduction, XGBoost
+from ldlrpp.estimators.borrowed import num_samples
 from ldlrpp.estimators.run import Run
 from ldlrpp.kernels import backend
 
@@ -96,7 +97,9 @@ def train_together(twin, state, seed, epoch, n_rows, collective, started, wanted
     with threads_of_worker(twin.n_jobs), collective.joined(started) as joined:
         data, error = [], None
         try:
-            data = [work.checked(twin, *part)[0] for part in parts]
+            for X, y, weights, rows, number in parts:
+                numbers = work.kept(num_samples(X), rows, number)
+                data.append(work.checked(twin, X, y, weights, numbers)[0])
         except Exception as raised:
             error = raised
         # all learn of it now, or they would wait for a step that never comes
