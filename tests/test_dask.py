@@ -1,11 +1,16 @@
 """Estimators on a cluster of Dask's: what they learn, whatever the number of workers and whoever of these dies."""
 
+import contextlib
+import gc
 import itertools
 import pickle
 import subprocess
 import sys
+import threading
+import time
 import warnings
 
+import cloudpickle
 import joblib
 import numpy as np
 import pytest
@@ -19,11 +24,12 @@ pytest.importorskip("distributed", reason="the extra dask is not installed")
 
 import dask.array as da
 from clusters import COMMON, alone, assert_same_model, collections, data, processes
+from distributed import Semaphore
 
 from ldlrpp import LDLClassifier, MixedRegressor, RPPClassifier
 from ldlrpp.dask import DaskLDLClassifier, DaskLDLRegressor, DaskMixedRegressor, DaskRPPClassifier
 from ldlrpp.dask.base import planned
-from ldlrpp.dask.collectives import Alone, Reduction
+from ldlrpp.dask.collectives import Lost, Reduction, XGBoost
 from ldlrpp.estimators import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -33,6 +39,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 def client():
     with processes() as client:
         yield client
+
+
+@pytest.fixture
+def collective():
+    pytest.importorskip("xgboost", reason="the collective is that of xgboost-cpu, which is not installed")
 
 
 def test_the_package_does_not_import_dask():
@@ -152,6 +163,20 @@ def test_arrays_of_this_process(client):
     assert_same_model(model, DaskLDLClassifier(**COMMON, client=client).fit(csr_array(X[order]), y[order]))
 
 
+def test_a_client_that_is_not_the_current_one():
+    code = (
+        "import numpy as np; from distributed import Client; from ldlrpp.dask import DaskLDLClassifier\n"
+        "X = np.random.default_rng(0).normal(size=(90, 4)); y = X[:, 0] > 0\n"
+        "options = dict(processes=False, n_workers=1, dashboard_address=':0', set_as_default=False)\n"
+        "with Client(**options) as client:\n"
+        "    for sync in ('epoch', 'step'):\n"
+        "        model = DaskLDLClassifier((8,), max_iter=2, n_iter_no_change=9, sync=sync, client=client).fit(X, y)\n"
+        "    print(model.score(X, y))"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
+    assert not done.returncode, done.stderr
+
+
 def test_without_a_client_it_is_a_cluster_of_this_process():
     code = (
         "import numpy as np; from ldlrpp.dask import DaskLDLClassifier\n"
@@ -222,6 +247,73 @@ def test_validation_samples_of_both_kinds(client):
         np.testing.assert_allclose(here.validation_loss_curve_, there.validation_loss_curve_, rtol=1e-5)
 
 
+def test_validation_samples_of_dask_are_checked(client):
+    X, y, target = data()
+    training = collections(X, np.stack([target, target], axis=1))
+    model = DaskLDLRegressor(**COMMON, client=client)
+    with pytest.raises(ValueError, match="y_val must have 2 outputs like y, got 1"):
+        model.fit(*training, **dict(zip(("X_val", "y_val"), collections(X, target), strict=True)))
+    with pytest.raises(ValueError, match="y_val must have 300 rows as X_val, got 299"):
+        model.fit(*training, **dict(zip(("X_val", "y_val"), collections(X, target[:-1]), strict=True)))
+    # what early stopping sets aside of rows of which one has a weight
+    weights = np.zeros(300)
+    weights[0] = 1
+    model = DaskLDLClassifier(**COMMON, early_stopping=True, client=client)
+    with pytest.raises(ValueError, match="must not be zero for all validation samples"):
+        model.fit(*collections(X, y, weights))
+
+
+def test_labels_that_training_has_not_weigh_one(client):
+    X, _, _ = data()
+    y = (X[:, :3] > 0.3).astype(int)
+    y[:200, 2] = 0
+    given = {"X_val": X[200:], "y_val": y[200:]}
+    model = DaskLDLClassifier(**COMMON, class_weight="balanced", client=client)
+    lazy = dict(zip(given, collections(*given.values()), strict=True))
+    here, there = (clone(model).fit(*collections(X[:200], y[:200]), **inputs) for inputs in (given, lazy))
+    np.testing.assert_allclose(there.validation_loss_curve_, here.validation_loss_curve_, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"early_stopping": True}, {"sync_steps": 1}, {"sync": "step", "early_stopping": True}]
+)
+def test_partitions_of_different_lengths_are_refused(options):
+    dd = pytest.importorskip("dask.dataframe")
+    import pandas as pd
+
+    X, y, _ = data()
+    frame, labels = dd.from_pandas(pd.DataFrame(X), npartitions=3), dd.from_pandas(pd.Series(y), npartitions=3)
+    labels = labels.map_partitions(lambda part: part.iloc[:-3])
+    with alone() as one, pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        DaskLDLClassifier(**COMMON, **options, client=one).fit(frame, labels)
+
+
+class Locked:
+    """A callback that no other process can have."""
+
+    def __init__(self):
+        self.lock, self.n = threading.Lock(), 0
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        pass
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        self.n += context.task_name == "epoch"
+
+
+def test_callbacks_stay_with_the_client(client):
+    X, y, _ = data()
+    callback = Locked()
+    DaskLDLClassifier(**COMMON, client=client).set_callbacks(callback).fit(*collections(X, y))
+    assert callback.n == 3
+
+
 def test_several_labels_and_balanced_weights(client):
     X, _, _ = data(90)
     y = (X[:, :3] > 0.3).astype(int)
@@ -259,6 +351,18 @@ def test_predictions_are_lazy_and_the_local_ones(client):
     assert score == pytest.approx(r2_score(several, regressor.predict(X), sample_weight=weights))
 
 
+def test_partitions_without_rows(client):
+    X, y, _ = data()
+    lazy_X, lazy_y = collections(X, y)
+    kept = da.from_array(np.arange(300) >= 100, chunks=60)
+    model = DaskLDLClassifier(**COMMON, client=client).fit(lazy_X[kept], lazy_y[kept])
+    np.testing.assert_array_equal(model.predict(lazy_X[kept]).compute(), model.predict(X[100:]))
+    assert model.predict_proba(lazy_X[kept]).compute().shape == (200, 4)
+    assert model.score(lazy_X[kept], lazy_y[kept]) == pytest.approx(model.score(X[100:], y[100:]))
+    with pytest.raises(ValueError, match="must have rows, got partitions without any"):
+        model.score(lazy_X[kept & ~kept], lazy_y[kept & ~kept])
+
+
 def test_a_model_is_a_snapshot_for_lazy_predictions(client):
     X, y, _ = data()
     lazy_X, lazy_y = collections(X, y)
@@ -275,6 +379,7 @@ def test_pickles_and_clones(client):
     assert again.client is None
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
     assert clone(model).client is client
+    model.set_params(collective=XGBoost).partial_fit(*collections(X, y))
     local = pickle.dumps(model.to_local())
     code = (
         "import pickle, sys; model = pickle.load(sys.stdin.buffer)\n"
@@ -297,6 +402,9 @@ def test_pickles_and_clones(client):
         (lambda X, y: (X, y, da.zeros(300, chunks=60)), "must not be zero for all samples"),
         (lambda X, y: (X, y, -da.ones(300, chunks=60)), "Negative values in data"),
         (lambda X, y: (X, None), "y must be given"),
+        (lambda X, y: (X, y, 2.0), "sample_weight must be an array, got 2.0"),
+        (lambda X, y: (X, da.where(y > 2, np.nan, y)), "Input y contains NaN"),
+        (lambda X, y: (X, y[y < 3]), "inconsistent numbers of samples"),
     ],
 )
 def test_data_that_will_not_do_are_refused_and_nothing_changes(client, change, message):
@@ -321,35 +429,136 @@ def test_parameters_that_will_not_do_are_refused(client):
             DaskLDLClassifier(**{**COMMON, "client": client, **options}).fit(X, y)
 
 
-def test_training_that_diverges_keeps_the_last_good_epoch(client):
+@pytest.mark.parametrize(("rate", "n_epochs"), [(1e9, 0), (0.15, 1)])
+def test_training_that_diverges_keeps_the_last_good_epoch(client, rate, n_epochs):
     X, _, target = data()
-    model = DaskLDLRegressor(**COMMON, client=client, solver="sgd", learning_rate_init=1e9, average=False)
-    with pytest.raises(ValueError, match="Training diverged in epoch 1"):
+    model = DaskLDLRegressor(**COMMON, client=client, solver="sgd", learning_rate_init=rate, average=False)
+    with pytest.raises(ValueError, match=f"Training diverged in epoch {n_epochs + 1}"):
         model.fit(*collections(X, target))
-    assert not hasattr(model, "network_")
+    if not n_epochs:
+        assert not hasattr(model, "network_")
+        return
+    assert_same_model(model, clone(model).set_params(max_iter=n_epochs).fit(*collections(X, target)))
 
 
 # --- Steps of all workers together -----------------------------------------------------------------------------------
+
+
+class Threads:
+    """A collective of threads."""
+
+    def __init__(self, n):
+        self.values, self.barrier = {}, threading.Barrier(n, timeout=20)
+
+    def reduced(self, operation, array):
+        self.values[threading.get_ident()] = array
+        self.barrier.wait()
+        result = operation(list(self.values.values()))
+        self.barrier.wait()
+        return result
+
+    def sum(self, array):
+        return self.reduced(lambda arrays: np.sum(arrays, axis=0), array)
+
+    def max(self, array):
+        return self.reduced(lambda arrays: np.max(arrays, axis=0), array)
+
+
+def sums(groups, gradients):
+    """What every one of some processes has for the sum of the gradients, of which each has a group."""
+    joined, results = Threads(len(groups)), []
+
+    def work(group):
+        reduction, total = Reduction([1] * len(gradients), joined), np.empty(gradients.shape[1], np.float32)
+        for number in group:
+            reduction.add(gradients[number], 1.0 + number)
+        results.append((reduction.sum(total), total))
+
+    threads = [threading.Thread(target=work, args=(group,), daemon=True) for group in groups]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(results) == len(groups)
+    return results
 
 
 def test_sums_depend_on_neither_grouping_nor_order():
     rng = np.random.default_rng(0)
     gradients = (rng.normal(size=(5, 1000)) * 10.0 ** rng.integers(-6, 3, (5, 1000))).astype(np.float32)
     results = []
-    for order in ([0, 1, 2, 3, 4], [3, 1, 4, 0, 2]):
-        with Alone.joined(None) as joined:
-            reduction = Reduction([1] * 5, joined)
-            for number in order:
-                reduction.add(gradients[number], 1.0 + number)
-            total = np.empty(1000, np.float32)
-            assert reduction.sum(total) == 15.0
-            results.append(total)
-    np.testing.assert_array_equal(*results)
-    np.testing.assert_allclose(results[0], gradients.astype(float).sum(axis=0), rtol=1e-6)
+    for groups in (
+        [[0, 1, 2, 3, 4]],
+        [[3, 1, 4, 0, 2]],
+        [[0, 1], [2, 3, 4]],
+        [[4], [2, 0], [3], [1]],
+        [[], [*range(5)]],
+    ):
+        results += sums(groups, gradients)
+    for value, total in results:
+        assert value == 15.0
+        np.testing.assert_array_equal(total, results[0][1])
+    np.testing.assert_allclose(results[0][1], gradients.astype(float).sum(axis=0), rtol=1e-6)
     gradients[2, 7] = np.nan
-    reduction.add(gradients[2], 1.0)
-    reduction.sum(total)
-    assert np.isnan(total).all()
+    for _, total in sums([[0, 1], [2, 3, 4]], gradients):
+        assert np.isnan(total).all()
+
+
+def late(args):
+    """In a task: a sum for longer than the collective waits for what is late."""
+    with Quick.joined(args) as joined:
+        for _ in range(8):
+            time.sleep(0.4)
+            total = joined.sum(np.ones(1, np.int64))
+    return int(total[0])
+
+
+class Quick(XGBoost):
+    timeout = 1
+
+
+@pytest.mark.usefixtures("collective")
+def test_an_epoch_may_be_longer_than_a_collective_waits(client):
+    first, second = client.nthreads()
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    try:
+        args = client.submit(Quick.begin, 2, "127.0.0.1", workers=[first], pure=False).result()
+        futures = [client.submit(late, args, workers=[one], pure=False) for one in (first, second)]
+        assert client.gather(futures) == [2, 2]
+    finally:
+        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.mark.usefixtures("collective")
+def test_a_sum_that_is_lost_has_the_epoch_taken_again(client, tmp_path):
+    class Losing(XGBoost):
+        @staticmethod
+        @contextlib.contextmanager
+        def joined(args):
+            with XGBoost.joined(args) as joined:
+                try:
+                    (tmp_path / "lost").touch(exist_ok=False)
+                except FileExistsError:
+                    yield joined
+                else:
+                    raise Lost("as it happens")
+
+    X, y, _ = data()
+    model = DaskLDLClassifier(**COMMON, sync="step", client=client)
+    undisturbed = clone(model).fit(*collections(X, y))
+    assert_same_model(clone(model).set_params(collective=Losing).fit(*collections(X, y)), undisturbed)
+    assert (tmp_path / "lost").exists()
+
+
+@pytest.mark.usefixtures("collective")
+def test_steps_leave_nothing_that_asks_for_leases(client):
+    X, y, _ = data()
+    DaskLDLClassifier(**COMMON, sync="step", client=client).fit(*collections(X, y))
+    deadline, left = time.monotonic() + 10, True
+    while left and time.monotonic() < deadline:
+        locks = [one for one in gc.get_objects() if isinstance(one, Semaphore)]
+        left = [lock for lock in locks if lock.refresh_callback.is_running()]
+    assert not left
 
 
 @pytest.mark.parametrize("case", LOCAL)
@@ -377,11 +586,6 @@ def test_steps_of_several_partitions_are_those_of_one_machine_with_the_same_batc
         model = DaskLDLClassifier(**options, sync="step", client=one).fit(*inputs)
     np.testing.assert_allclose(model.loss_curve_, local.loss_curve_, rtol=1e-9)
     np.testing.assert_allclose(model.network_.flat, local.network_.flat, rtol=1e-6, atol=1e-9)
-
-
-@pytest.fixture
-def collective():
-    pytest.importorskip("xgboost", reason="the collective is that of xgboost-cpu, which is not installed")
 
 
 @pytest.mark.usefixtures("collective")

@@ -45,19 +45,57 @@ def slowly(block, address=None):
     return block
 
 
+def until(true, seconds=60):
+    """Wait until it is true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+class AfterAnEpoch:
+    """A callback that does something once, after the first epoch, and stops training when it is told to."""
+
+    def __init__(self, act, stops=lambda estimator: False):
+        self.act, self.stops, self.done = act, stops, False
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        pass
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        if context.task_name != "epoch":
+            return False
+        if not self.done:
+            self.done = True
+            self.act()
+        return self.stops(estimator)
+
+
+def killed_on_the_way(client, model, inputs):
+    """A fit of which a worker is killed some time after the first epoch."""
+    pids = list(client.run(os.getpid).values())
+    timer = threading.Timer(0.1, os.kill, (pids[0], signal.SIGKILL))
+    callback = AfterAnEpoch(timer.start)
+    disturbed = clone(model).set_callbacks(callback).fit(*inputs)
+    assert callback.done
+    assert not timer.is_alive(), "the fit ended before the worker did"
+    client.wait_for_workers(2, timeout=30)
+    return disturbed
+
+
 def test_a_worker_that_is_killed_costs_time_and_changes_nothing(client):
     X, y, _ = data()
     lazy_X, lazy_y = collections(X, y)
     lazy_X = lazy_X.map_blocks(slowly, dtype=X.dtype)
     model = DaskLDLClassifier(**COMMON, client=client, n_replicas=2)
     undisturbed = clone(model).fit(lazy_X, lazy_y)
-    pids = list(client.run(os.getpid).values())
-    timer = threading.Timer(0.3, lambda: os.kill(pids[0], signal.SIGKILL))
-    timer.start()
-    disturbed = clone(model).fit(lazy_X, lazy_y)
-    timer.join()
-    assert_same_model(disturbed, undisturbed)
-    client.wait_for_workers(2, timeout=30)
+    assert_same_model(killed_on_the_way(client, model, (lazy_X, lazy_y)), undisturbed)
 
 
 class Impatient(XGBoost):
@@ -66,16 +104,11 @@ class Impatient(XGBoost):
 
 def test_a_worker_that_is_killed_among_steps_has_the_epoch_taken_again(client):
     pytest.importorskip("xgboost", reason="the collective is that of xgboost-cpu, which is not installed")
-    X, y, _ = data(12000)
+    X, y, _ = data(12_000)
     model = DaskLDLClassifier(**COMMON, sync="step", collective=Impatient, client=client)
-    undisturbed = clone(model).fit(*collections(X, y, rows=3000))
-    pids = list(client.run(os.getpid).values())
-    timer = threading.Timer(0.5, lambda: os.kill(pids[1], signal.SIGKILL))
-    timer.start()
-    disturbed = clone(model).fit(*collections(X, y, rows=3000))
-    timer.join()
-    assert_same_model(disturbed, undisturbed)
-    client.wait_for_workers(2, timeout=30)
+    inputs = collections(X, y, rows=3000)
+    undisturbed = clone(model).fit(*inputs)
+    assert_same_model(killed_on_the_way(client, model, inputs), undisturbed)
 
 
 @pytest.mark.parametrize("n_times", [1, 3])
@@ -107,11 +140,12 @@ def test_two_fits_at_once(client, sync):
     model = DaskLDLClassifier(**COMMON, sync=sync, client=client)
     alone = clone(model).fit(*collections(X, y))
     fitted = [clone(model) for _ in range(2)]
-    threads = [threading.Thread(target=one.fit, args=collections(X, y)) for one in fitted]
+    threads = [threading.Thread(target=one.fit, args=collections(X, y), daemon=True) for one in fitted]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(timeout=60)
+        assert not thread.is_alive()
     for one in fitted:
         assert_same_model(one, alone)
 
@@ -123,18 +157,19 @@ def test_a_slow_worker_and_one_that_comes_change_nothing(client):
     undisturbed = clone(model).fit(lazy_X, lazy_y)
     slow_X = lazy_X.map_blocks(slowly, address=min(client.nthreads()), dtype=X.dtype)
     assert_same_model(clone(model).fit(slow_X, lazy_y), undisturbed)
-    longer = clone(model).set_params(max_iter=12)
-    undisturbed = clone(longer).fit(lazy_X, lazy_y)
-    disturbed = clone(longer)
-    fit = threading.Thread(target=disturbed.fit, args=(lazy_X.map_blocks(slowly, dtype=X.dtype), lazy_y))
-    fit.start()
-    client.cluster.scale(3)
-    client.wait_for_workers(3, timeout=30)
-    came_in_time = fit.is_alive()
-    fit.join()
+    # one that comes after the first epoch, and two more epochs
+    there = []
+
+    def enough(estimator):
+        if len(client.nthreads()) > 2:
+            there.append(estimator.n_iter_)
+        return len(there) > 2
+
+    callback = AfterAnEpoch(lambda: client.cluster.scale(3), enough)
+    longer = clone(model).set_params(max_iter=10_000, n_iter_no_change=10_000)
+    disturbed = clone(longer).set_callbacks(callback).fit(lazy_X.map_blocks(slowly, dtype=X.dtype), lazy_y)
     client.cluster.scale(2)
-    assert came_in_time
-    assert_same_model(disturbed, undisturbed)
+    assert_same_model(disturbed, longer.set_params(max_iter=disturbed.n_iter_).fit(lazy_X, lazy_y))
 
 
 GONE = """
@@ -164,20 +199,16 @@ def test_a_client_that_goes_away_leaves_nothing(client, sync):
     process.stdin.write(pickle.dumps((model, X, y)))
     process.stdin.close()
     process.stdout.readline()
-    while not client.run_on_scheduler(n_tasks):
-        time.sleep(0.01)
+    until(lambda: client.run_on_scheduler(n_tasks))
     time.sleep(0.2)
     process.kill()
     process.wait()
     process.stdout.close()
-    deadline = time.monotonic() + 20
-    while client.run_on_scheduler(n_tasks) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert client.run_on_scheduler(n_tasks) == 0
+    until(lambda: not client.run_on_scheduler(n_tasks))
     assert clone(model).set_params(client=client).fit(*collections(X, y)).n_iter_ == 3
 
 
-def test_a_scheduler_that_goes_away_is_an_error_and_finished_epochs_are_kept(tmp_path, monkeypatch):
+def test_a_scheduler_that_goes_away_is_an_error_and_finished_epochs_are_kept(sync, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "PATIENCE", 2.0)
     file = tmp_path / "scheduler.json"
     modules = ("dask_scheduler", "--port", "0", "--no-dashboard"), ("dask_worker", "--nthreads", "1", "--no-dashboard")
@@ -187,23 +218,16 @@ def test_a_scheduler_that_goes_away_is_an_error_and_finished_epochs_are_kept(tmp
             for name, *options in modules:
                 command = [sys.executable, "-m", f"distributed.cli.{name}", "--scheduler-file", str(file), *options]
                 started.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=tmp_path))
-                while not file.exists():
-                    time.sleep(0.05)
+                until(file.exists)
             with Client(scheduler_file=str(file), set_as_default=False) as client:
                 client.wait_for_workers(1, timeout=30)
                 X, y, _ = data()
-                model = DaskLDLClassifier(**COMMON, client=client).set_params(max_iter=10_000, n_iter_no_change=10_000)
-
-                def kill():
-                    while getattr(model, "n_iter_", 0) < 2:
-                        time.sleep(0.01)
-                    started[0].kill()
-
-                killing = threading.Thread(target=kill)
-                killing.start()
+                model = DaskLDLClassifier(**COMMON, sync=sync, client=client).set_callbacks(
+                    AfterAnEpoch(started[0].kill)
+                )
+                model.set_params(max_iter=10_000, n_iter_no_change=10_000)
                 with pytest.raises(RuntimeError, match="The estimator keeps the weights of epoch"):
                     model.fit(*collections(X, y))
-                killing.join()
                 assert np.isfinite(model.predict_proba(X)).all()
     finally:
         for process in started:

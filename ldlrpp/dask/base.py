@@ -50,7 +50,11 @@ class DaskNetwork:
         twin = self._local(**parameters)
         left_out = (*DASK, "_job", *(() if fitted else _OF_THE_CLIENT))
         kept = {name: value for name, value in vars(self).items() if name not in left_out}
-        vars(twin).update({name: value for name, value in kept.items() if not name.startswith("_skl")})
+        # callbacks, and what belongs to them, are the client's
+        kept = {name: value for name, value in kept.items() if not name.startswith(("_skl", "_callback"))}
+        if "_parameters" in kept:
+            kept["_parameters"] = {name: value for name, value in kept["_parameters"].items() if name not in DASK}
+        vars(twin).update(kept)
         return twin.set_params(**changes)
 
     def __getstate__(self):
@@ -63,6 +67,9 @@ class DaskNetwork:
         other = clone_parametrized(copy.copy(self))
         other.client = self.client
         return other
+
+    def _machine(self, kernels):
+        return "the processor" if self.device == "cpu" else f"workers with device={self.device!r}"
 
     def _given_parameters(self):
         return {name: value for name, value in super()._given_parameters().items() if name != "client"}
@@ -106,8 +113,14 @@ class DaskNetwork:
             return BaseNetworkEstimator._validation_samples(twin, *given, y_train)
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together")
-        data = partitions(X_val, y_val, sample_weight_val, self.n_replicas)
-        data, summary = counted(data, self._job.cluster, labels=hasattr(self, "class_weight"))
+        cluster, labels = self._job.cluster, hasattr(self, "class_weight")
+        data = partitions(X_val, y_val, sample_weight_val, self.n_replicas, "X_val", "y_val", "sample_weight_val")
+        data, summary = cluster.again(lambda: counted(data, cluster, labels=labels))
+        y = summary.stand_in()
+        _, y, _ = self._samples(stand_in(X_val, len(y)), y, None, False)
+        targets = self._targets(y, False, None)
+        if targets.shape[1] != self.n_outputs_:
+            raise ValueError(f"y_val must have {self.n_outputs_} outputs like y, got {targets.shape[1]}")
         if not summary.weighs:
             _check_not_all_zero(np.zeros(len(data)), "sample_weight_val must not be zero for all of X_val")
         return data, None
@@ -185,9 +198,14 @@ class DaskNetwork:
         cluster, twin = self._job.cluster, self._twin(**self._job.changes)
 
         def attempt():
-            placed, flat = cluster.place(twin), cluster.place(run.network.flat.copy())
-            calls = [(placed, flat, *source) for source in data.sources(cluster)]
-            return cluster.results(cluster.compute(work.evaluated, calls))
+            # what is of the client is sent once, for all epochs
+            held, self._job.held_out = self._job.held_out, None
+            held = held or (cluster.place(twin), data.sources(cluster))
+            placed, flat = held[0], cluster.place(run.network.flat.copy())
+            calls = [(placed, flat, *source) for source in held[1]]
+            results = cluster.results(cluster.compute(work.evaluated, calls))
+            self._job.held_out = held
+            return results
 
         return work.mean_loss_and_score(cluster.again(attempt))
 
@@ -203,7 +221,7 @@ class DaskNetwork:
         twin, make = dask.delayed(self.to_local()), make.__name__
         predict = dask.delayed(work.predicted, pure=False)
         return da.concatenate([
-            da.from_delayed(predict(twin, make, part), (n, *sample.shape[1:]), meta=sample[:0])
+            da.from_delayed(predict(twin, make, part, sample[:0]), (n, *sample.shape[1:]), meta=sample[:0])
             for part, n in zip(parts, rows, strict=True)
         ], allow_unknown_chunksizes=True)  # fmt: skip
 
@@ -225,10 +243,13 @@ class DaskNetwork:
 
 
 class _Job:
-    """What there is for the time of a call: the cluster, and parameters that a twin has otherwise."""
+    """What there is for the time of a call.
+
+    The cluster, parameters that a twin has otherwise, and what is held on the cluster to evaluate validation samples.
+    """
 
     def __init__(self, cluster):
-        self.cluster, self.changes = cluster, {}
+        self.cluster, self.changes, self.held_out = cluster, {}, None
 
 
 def planned(n_rows, batch_size, n_replicas, sync_steps, seed, epoch):

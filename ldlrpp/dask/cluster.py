@@ -29,8 +29,17 @@ class Forgotten(Exception):
 @contextmanager
 def connected(client):
     """Context of a `Cluster`: of a client, of the current one where that is None, or of one that lasts as long."""
-    if client is not None:
+    with _client(client) as client, client.as_current():
         yield Cluster(client)
+
+
+@contextmanager
+def _client(client):
+    if client is not None:
+        # what waits for futures asks the current client
+        if getattr(client, "asynchronous", False):
+            raise ValueError("client must not be an asynchronous one: a fit waits for its epochs")
+        yield client
         return
     try:
         get_worker()
@@ -39,16 +48,25 @@ def connected(client):
     else:
         # in a task, which gives its place up to those that it waits for
         with worker_client() as client:
-            yield Cluster(client)
+            yield client
         return
     try:
         client = default_client()
     except ValueError:
         # in this process, where kernels have all threads: no data are copied, and scripts need no __main__
         with Client(processes=False, n_workers=1, threads_per_worker=os.cpu_count(), dashboard_address=":0") as client:
-            yield Cluster(client)
+            yield client
     else:
-        yield Cluster(client)
+        yield client
+
+
+@contextmanager
+def scheduler_there():
+    """Context of what asks the scheduler: `Forgotten` where there is none."""
+    try:
+        yield
+    except OSError as error:  # of connections that are closed, too
+        raise Forgotten(f"the scheduler does not answer: {error}") from error
 
 
 @contextmanager
@@ -69,8 +87,6 @@ class Cluster:
     """A client, and how a call asks it for what it wants."""
 
     def __init__(self, client):
-        if getattr(client, "asynchronous", False):
-            raise ValueError("client must not be an asynchronous one: a fit waits for its epochs")
         self.client = client
         self._name, self._n = f"ldlrpp-{uuid.uuid4().hex[:12]}", 0
 
@@ -106,8 +122,12 @@ class Cluster:
         return tuple(next(futures) if dask.is_dask_collection(value) else value for value in values)
 
     def addresses(self):
-        """The workers that there are."""
-        return set(self.client.nthreads())
+        """The workers that there are, one at least."""
+        with scheduler_there():
+            found = set(self.client.nthreads())
+        if not found:
+            raise Forgotten("there is no worker")
+        return found
 
     def wait(self, futures):
         """Wait for futures; `Forgotten` if the cluster forgot them, `ClusterLost` if nobody works on them."""

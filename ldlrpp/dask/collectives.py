@@ -3,7 +3,8 @@
 A *collective* is a class of what exists elsewhere. ``begin(n, host)`` runs in the first of ``n`` processes, which
 others reach as ``host``, and returns what all of them need to find each other, picklable. ``joined(args)`` is a context
 in every one of them, that gives what has ``sum(array)`` and ``max(array)``: of arrays of all processes, element by
-element, int64 and float64.
+element, int64 and float64. What fails because another process is gone, or is too late, raises `Lost`: the epoch is then
+taken again.
 """
 
 import contextlib
@@ -14,13 +15,18 @@ from contextlib import contextmanager
 import numpy as np
 
 
+class Lost(RuntimeError):
+    """Another process is gone, or did not come in time."""
+
+
 class XGBoost:
     """`xgboost.collective`, of the package xgboost or xgboost-cpu.
 
-    Who waits for a process that is gone gets an error at once within a sum, and after ``timeout`` seconds before.
+    Who waits for a process that is gone gets an error at once within a sum, and after ``timeout`` seconds before; one
+    that is there may be as late as that.
     """
 
-    timeout = 60
+    timeout = 120
 
     @classmethod
     def begin(cls, n, host):
@@ -32,23 +38,41 @@ class XGBoost:
         threading.Thread(target=cls._keep, args=(tracker,), daemon=True).start()
         return {**tracker.worker_args(), "dmlc_timeout": cls.timeout}
 
-    @classmethod
-    def _keep(cls, tracker):
-        # of a process that is gone training says what there is to be said
+    @staticmethod
+    def _keep(tracker):
+        # of a process that is gone training says what there is to be said; a limit would end what is still in use
         with contextlib.suppress(Exception):
-            tracker.wait_for(2 * cls.timeout)
+            tracker.wait_for()
 
     @staticmethod
     @contextmanager
     def joined(args):
         from xgboost import collective
+        from xgboost.core import XGBoostError
+
+        @contextmanager
+        def losing():
+            try:
+                yield
+            except XGBoostError as error:
+                raise Lost(f"a sum over workers failed: {error}") from error
 
         def reduced(op, array):
-            # before 3.4 it comes back flat
-            return np.asarray(collective.allreduce(np.ascontiguousarray(array), op)).reshape(array.shape)
+            with losing():
+                # before 3.4 it comes back flat
+                return np.asarray(collective.allreduce(np.ascontiguousarray(array), op)).reshape(array.shape)
 
-        with collective.CommunicatorContext(**args):
+        context = collective.CommunicatorContext(**args)
+        with losing():
+            context.__enter__()
+        try:
             yield _Joined(functools.partial(reduced, collective.Op.SUM), functools.partial(reduced, collective.Op.MAX))
+        except BaseException:
+            with contextlib.suppress(XGBoostError):
+                context.__exit__(None, None, None)
+            raise
+        with losing():
+            context.__exit__(None, None, None)
 
 
 class _Joined:

@@ -6,6 +6,7 @@ part, whenever it is wanted, as it is everywhere in Dask: who has the memory let
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from numbers import Number
 
 import dask
 import dask.array as da
@@ -91,16 +92,17 @@ def _there(value, cluster):
     return value if value is None or is_collection(value) else cluster.place(value)
 
 
-def blocks(name, value, rows=None):
+def blocks(name, value, rows=None, X_name="X"):
     """The parts of a collection, delayed; of an array in ``rows`` each, where they are known."""
     if isinstance(value, da.Array):
         if value.ndim not in (1, 2):
             raise ValueError(f"{name} must have 1 or 2 dimensions, got {value.ndim}")
         if value.ndim == 2 and value.numblocks[1] > 1:
             value = value.rechunk({1: -1})
-        if rows is not None and not np.isnan(sum(rows)) and value.chunks[0] != rows:
+        known = rows is not None and not np.isnan(sum(rows)) and not np.isnan(value.shape[0])
+        if known and value.chunks[0] != rows:
             if value.shape[0] != sum(rows):
-                raise ValueError(f"{name} must have {sum(rows)} rows as X, got {value.shape[0]}")
+                raise ValueError(f"{name} must have {sum(rows)} rows as {X_name}, got {value.shape[0]}")
             value = value.rechunk({0: rows})
         return value.to_delayed().reshape(-1).tolist()
     if _is_frame(value):
@@ -113,33 +115,39 @@ def rows_of(value):
     return value.chunks[0] if isinstance(value, da.Array) else None
 
 
-def _cut(name, value, rows):
+def _cut(name, value, rows, X_name):
     """The parts of an array of this process that go with those of a collection."""
     if rows is None or np.isnan(sum(rows)):
-        raise ValueError(f"{name} must be of Dask where the rows of X's partitions are not known, got an array")
+        raise ValueError(
+            f"{name} must be of Dask where the rows of the partitions of {X_name} are not known, got an array"
+        )
     if num_samples(value) != sum(rows):
-        raise ValueError(f"{name} must have {sum(rows)} rows as X, got {num_samples(value)}")
+        raise ValueError(f"{name} must have {sum(rows)} rows as {X_name}, got {num_samples(value)}")
     ends = np.cumsum([0, *rows])
     return [work.of_rows(value, np.arange(start, end)) for start, end in pairwise(ends)]
 
 
-def partitions(X, y, sample_weight, n_parts):
-    """Parts of inputs, targets and weights, their rows not yet counted.
+def partitions(X, y, sample_weight, n_parts, *names):
+    """Parts of inputs, targets and weights, their rows not yet counted; ``names`` are what errors call them.
 
     Arrays of this process are dealt out row by row, so that parts of sorted ones are alike.
     """
-    given = {"X": X, "y": y, "sample_weight": sample_weight}
+    X_name, y_name, weight_name = names or ("X", "y", "sample_weight")
+    given = {X_name: X, y_name: y, weight_name: sample_weight}
     given = {name: value for name, value in given.items() if value is not None}
+    for name, value in given.items():
+        if isinstance(value, Number):
+            raise ValueError(f"{name} must be an array, got {value!r}")
     if not is_collection(X):
         for name, value in given.items():
             if is_collection(value):
                 raise ValueError(
-                    f"{name} must be an array of this process as X is, got a {type(value).__name__} of Dask"
+                    f"{name} must be an array of this process as {X_name} is, got a {type(value).__name__} of Dask"
                 )
         n = num_samples(X)
         for name, value in given.items():
             if num_samples(value) != n:
-                raise ValueError(f"{name} must have {n} rows as X, got {num_samples(value)}")
+                raise ValueError(f"{name} must have {n} rows as {X_name}, got {num_samples(value)}")
         n_parts = max(1, min(n_parts, n))
         parts = {
             name: [work.of_rows(value, np.arange(first, n, n_parts)) for first in range(n_parts)]
@@ -148,15 +156,14 @@ def partitions(X, y, sample_weight, n_parts):
     else:
         rows = rows_of(X)
         parts = {
-            name: blocks(name, value, rows) if is_collection(value) else _cut(name, value, rows)
-            for name, value in given.items()
+            name: (blocks if is_collection(value) else _cut)(name, value, rows, X_name) for name, value in given.items()
         }
         for name, of_this in parts.items():
-            if len(of_this) != len(parts["X"]):
-                raise ValueError(f"{name} must have {len(parts['X'])} partitions as X, got {len(of_this)}")
+            if len(of_this) != len(parts[X_name]):
+                raise ValueError(f"{name} must have {len(parts[X_name])} partitions as {X_name}, got {len(of_this)}")
     if y is None:
-        raise ValueError("y must be given, got None")
-    return Partitions(parts["X"], parts["y"], parts.get("sample_weight"), [None] * len(parts["X"]))
+        raise ValueError(f"{y_name} must be given, got None")
+    return Partitions(parts[X_name], parts[y_name], parts.get(weight_name), [None] * len(parts[X_name]))
 
 
 def counted(data, cluster, *, labels):

@@ -3,14 +3,15 @@
 import contextlib
 import time
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 
 import numpy as np
 from distributed import Future, Semaphore, get_worker, wait
 from distributed.comm import get_address_host
 
 from ldlrpp.dask import work
-from ldlrpp.dask.cluster import Forgotten, threads_of_worker
-from ldlrpp.dask.collectives import Alone, Reduction, XGBoost
+from ldlrpp.dask.cluster import Forgotten, scheduler_there, threads_of_worker
+from ldlrpp.dask.collectives import Alone, Lost, Reduction, XGBoost
 from ldlrpp.estimators.borrowed import num_samples
 from ldlrpp.estimators.run import Run
 from ldlrpp.kernels import backend
@@ -38,9 +39,7 @@ def epoch(cluster, twin, ranks, state, n_rows, seed, epoch, collective):
     addresses = [address for address, _ in ranks]
     # every rank has a task that waits for the others: two fits that each had half of the workers would wait for ever.
     # A lease of a client that goes away ends by itself
-    lock = Semaphore(1, "ldlrpp-step", scheduler_rpc=cluster.client.scheduler, loop=cluster.client.loop)
-    lock.acquire()
-    try:
+    with _alone(cluster.client):
         if not set(addresses) <= cluster.addresses():
             raise Forgotten("a worker is lost")
         started = cluster.submit(begin, collective, len(ranks), workers=addresses[:1], pure=False)
@@ -52,10 +51,26 @@ def epoch(cluster, twin, ranks, state, n_rows, seed, epoch, collective):
             )
             for rank, (address, parts) in enumerate(ranks)
         ]  # fmt: skip
-        _wait(cluster, futures, set(addresses))
-        return cluster.result(futures[0])
+        while True:
+            _wait(cluster, futures, set(addresses))
+            # who has the state may die before it is here, and nobody else could compute it again
+            with contextlib.suppress(TimeoutError, CancelledError):
+                return futures[0].result(timeout=_LOOK)
+
+
+@contextmanager
+def _alone(client):
+    """Context in which no other fit has steps on the cluster."""
+    with scheduler_there():
+        lock = Semaphore(1, "ldlrpp-step", scheduler_rpc=client.scheduler, loop=client.loop)
+        lock.acquire()
+    try:
+        yield
     finally:
-        lock.release()
+        with contextlib.suppress(OSError, RuntimeError):
+            lock.release()
+        # it would ask for its lease for as long as the process lives
+        client.loop.add_callback(lock.refresh_callback.stop)
 
 
 def _wait(cluster, futures, addresses):
@@ -71,9 +86,10 @@ def _wait(cluster, futures, addresses):
         if gone or _fails(futures):
             errors = [future.exception() for future in futures if future.status == "error"]
             cluster.client.cancel(futures)
-            mine = [error for error in errors if not isinstance(error, FailedElsewhere)]
+            mine = [error for error in errors if not isinstance(error, (FailedElsewhere, Lost))]
             if gone or not mine:
-                raise Forgotten("a worker is lost")
+                lost = [error for error in errors if isinstance(error, Lost)]
+                raise Forgotten(str(lost[0]) if lost and not gone else "a worker is lost")
             raise mine[0]
 
 

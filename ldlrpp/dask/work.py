@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import assert_all_finite, check_consistent_length
 
 from ldlrpp.dask.cluster import threads_of_worker
 from ldlrpp.estimators import devices
@@ -49,12 +50,15 @@ class Summary:
         return columns[0] if self.n_axes == 1 else np.stack(columns, axis=1)
 
     def balanced(self):
-        """What class_weight='balanced' is: a dict of weights by class, or a list of one for every column."""
+        """What class_weight='balanced' is: a dict of weights by class, or a list of one for every column.
+
+        Of several columns each is of zeros and ones; what there is none of weighs 1, as for a local estimator.
+        """
         weights = [
             dict(zip(values.tolist(), (counts.sum() / (len(values) * counts)).tolist(), strict=True))
             for values, counts in zip(self.values, self.counts, strict=True)
         ]
-        return weights if len(weights) > 1 else weights[0]
+        return [{0: 1.0, 1: 1.0, **each} for each in weights] if self.n_axes > 1 else weights[0]
 
 
 def summary(y, sample_weight, labels):
@@ -62,6 +66,7 @@ def summary(y, sample_weight, labels):
     if issparse(y):
         raise TypeError(f"y must be a dense array, got {type(y).__name__}")
     y = np.asarray(y)
+    assert_all_finite(y, input_name="y")
     columns = y.reshape(len(y), -1).T if len(y) else []
     if labels:
         found = [np.unique(column, return_counts=True) for column in columns]
@@ -131,6 +136,7 @@ def of_rows(value, numbers):
 def checked(twin, X, y, weights, numbers):
     """Rows of a part as `ldlrpp.network.Data`, and their targets as they were; with None all rows."""
     if numbers is not None:
+        check_consistent_length(X, y, weights)
         X, y, weights = (None if value is None else of_rows(value, numbers) for value in (X, y, weights))
     X, y, weights = twin._samples(X, y, weights, False)
     targets = twin._targets(y, False, None)
@@ -293,8 +299,10 @@ def combine(before, *states):
 # --- Predictions and scores ------------------------------------------------------------------------------------------
 
 
-def predicted(twin, make, X):
-    """What the method called ``make`` makes of the scores of a part."""
+def predicted(twin, make, X, none):
+    """What the method called ``make`` makes of the scores of a part; ``none`` is that of no rows."""
+    if not num_samples(X):
+        return none
     with threads_of_worker(twin.n_jobs):
         return devices.computed(twin, X, lambda network, rows: getattr(twin, make)(network.scores(rows)))
 
@@ -338,6 +346,8 @@ def _moments(twin, y, predictions, w):
 
 def score_of(moments):
     """Accuracy or R² from those of all parts, in order."""
+    if not moments:
+        raise ValueError("X and y must have rows, got partitions without any")
     if len(moments[0]) == 2:
         total, right = (sum(part) for part in zip(*moments, strict=True))
         return float(right / total)
@@ -357,4 +367,6 @@ def score_of(moments):
 def mean_loss_and_score(parts):
     """Those of all parts, from what `evaluated` gives of each, in order."""
     losses, weights, moments = zip(*parts, strict=True)
+    if not sum(weights):
+        raise ValueError("sample_weight, times class_weight, must not be zero for all validation samples")
     return float(sum(losses) / sum(weights)), score_of(moments)

@@ -190,6 +190,10 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
         with self._working(X) as kernels:
             return self._train_further(X, y, sample_weight, classes, kernels)
 
+    def _machine(self, kernels):
+        """Where it is trained, for what goes on only there."""
+        return "the processor" if kernels is backend.cpu else "a GPU"
+
     @contextmanager
     def _working(self, X):
         """Context of training on ``X``: gives the kernels that a `Run` trains with."""

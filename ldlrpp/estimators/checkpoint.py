@@ -72,7 +72,7 @@ class Checkpoint:
             raise ValueError(f"checkpoint={str(self.path)!r} is in a folder that is not there")
         parameters = {name: _shown(value) for name, value in estimator.get_params(deep=False).items()}
         # where rounding is another
-        parameters["the machine"] = "the processor" if kernels is backend.cpu else "a GPU"
+        parameters["the machine"] = estimator._machine(kernels)
         self._identity = {
             "estimator": type(estimator).__name__,
             "parameters": {name: value for name, value in parameters.items() if name not in _FREE},
@@ -218,7 +218,11 @@ def _write(path, arrays, state):
 
 def _read(path):
     """Arrays and state; nothing of a file is looked at that is not as it was written."""
-    with open(path, "rb") as file:
+    try:
+        file = open(path, "rb")
+    except OSError as error:
+        raise ValueError(f"checkpoint={str(path)!r} cannot be read: {error}") from error
+    with file:
         file.seek(0, os.SEEK_END)
         whole = file.tell() > _DIGEST_SIZE and _digest_of_all_but_itself(file) == file.read(_DIGEST_SIZE)
         if not whole:
