@@ -1,7 +1,7 @@
 import pytest
 
-# a script, which puts NumPy in CuPy's place
-collect_ignore = ["cuda_resources.py"]
+# scripts, of which one puts NumPy in CuPy's place, and one ends the JIT
+collect_ignore = ["cuda_resources.py", "interpreted.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)
