@@ -71,7 +71,7 @@ def must_be_equal(one, other, what):
 
 
 def models(client):
-    common = {"hidden_layer_sizes": (256,), "max_iter": 4, "batch_size": 200, "random_state": 0, "client": client}
+    common = {"hidden_layer_sizes": (256,), "max_iter": 6, "batch_size": 200, "random_state": 0, "client": client}
     return {
         "sync='epoch'": DaskLDLClassifier(**common, n_replicas=2, dropout=0.1),
         "sync='step'": DaskLDLClassifier(**common, sync="step", collective=Impatient),
@@ -122,22 +122,22 @@ def others(record, n):
         address = min(client.nthreads())
         return [fitted(model, X.map_blocks(_slow, address=address, dtype=X.dtype), y)]
 
-    def one_more(client, model):
-        timer = threading.Timer(0.2, client.cluster.scale, (3,))
+    def meanwhile(act, client, model, n_workers):
+        timer = threading.Timer(0.2, act)
         timer.start()
-        result = [fitted(model, X, y)]
-        timer.join()
-        client.wait_for_workers(3, timeout=60)
+        result = fitted(model, X, y)
+        if timer.is_alive():
+            raise SystemExit("a fit ended before its fault")
+        client.wait_for_workers(n_workers, timeout=60)
+        return [result]
+
+    def one_more(client, model):
+        result = meanwhile(lambda: client.cluster.scale(3), client, model, 3)
         client.cluster.scale(2)
         return result
 
     def restart(client, model):
-        timer = threading.Timer(0.3, client.restart)
-        timer.start()
-        result = [fitted(model, X, y)]
-        timer.join()
-        client.wait_for_workers(2, timeout=60)
-        return result
+        return meanwhile(client.restart, client, model, 2)
 
     def two(client, model):
         results = []
@@ -146,14 +146,16 @@ def others(record, n):
             thread.start()
         for thread in threads:
             thread.join()
+        if len(results) < 2:
+            raise SystemExit("a fit beside another has failed")
         return results
 
     with cluster() as client:
         for name, model in models(client).items():
             undisturbed, _ = fitted(model, X, y)
             for what, disturb in (
-                ("a worker that takes 0.3 s more for a partition", slow), ("a third worker after 0.2 s", one_more),
-                ("the cluster restarted after 0.3 s", restart), ("two fits at once", two),
+                ("a worker that takes 0.3 s more for a partition", slow), ("a third worker is started after 0.2 s", one_more),
+                ("the cluster is started again after 0.2 s", restart), ("two fits at once", two),
             ):  # fmt: skip
                 results = [result for _ in range(n) for result in disturb(client, model)]
                 equal = sum(must_be_equal(one, undisturbed, f"{name}, {what}") for one, _ in results)
@@ -195,7 +197,7 @@ def memory(record, n):
     """Rows of four times the memory of a worker, made chunk by chunk."""
     add = record.table(
         "memory", "MiB a worker may have", "MiB of data", "MiB a worker had before", "MiB a worker had at most",
-        "MiB the client grew by", "s an epoch",
+        "MiB the client grew by", "s of a fit of one epoch",
     )  # fmt: skip
     limit = 600 * 2**20
     for ratio in (4, 8):

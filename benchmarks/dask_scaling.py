@@ -7,7 +7,6 @@ what clusters of 4 … 1024 workers would do from the latency and the bandwidth 
 
 import argparse
 import logging
-import math
 import time
 import warnings
 from pathlib import Path
@@ -21,7 +20,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ldlrpp import LDLClassifier, kernels
 from ldlrpp.dask import DaskLDLClassifier
-from ldlrpp.dask.collectives import XGBoost
+from ldlrpp.dask.collectives import Reduction, XGBoost
+
+#: Of LDL (1024, 1024) and ten classes.
+N_GRADIENTS = 2 * kernels.ldl_n_parameters(1024) + 10250
 
 
 def cluster(n_workers):
@@ -71,6 +73,8 @@ def accuracies(record, data, epochs, seeds):
                     model = DaskLDLClassifier(random_state=seed, client=client, **options, **more)
                     rows = -(-len(X) // n_parts)
                     inputs = client.persist([da.from_array(X, chunks=(rows, 784)), da.from_array(y, chunks=rows)])
+                if n_parts is not None:
+                    wait(inputs)
                 start = time.perf_counter()
                 model.fit(*inputs)
                 seconds.append(time.perf_counter() - start)
@@ -145,28 +149,42 @@ def seconds_an_epoch(record, n_rows, n_more, chunk, n_epochs):
 
 
 def reductions(record):
-    """A sum over two processes by itself, of gradients of LDL (1024, 1024)."""
-    n = 2 * kernels.ldl_n_parameters(1024) + 2048 + 10250
+    """Sums over two processes by themselves.
+
+    Returns the seconds of a message, bytes a second, and the seconds that a step takes for conversions.
+    """
+    n = N_GRADIENTS
     with cluster(2) as local, Client(local) as client:
-        host = get_address_host(client.scheduler.address)
-        args = client.submit(XGBoost.begin, 2, host).result()
-        futures = [client.submit(_reduce, args, n, workers=[address], pure=False) for address in client.nthreads()]
-        add = record.table("a sum over two processes", "numbers", "µs")
-        for size, seconds in futures[0].result():
-            add(size, 1e6 * seconds)
+        args = client.submit(XGBoost.begin, 2, get_address_host(client.scheduler.address)).result()
+        futures = [client.submit(_reduce, args, n, workers=[one], pure=False) for one in client.nthreads()]
+        found = futures[0].result()
         wait(futures)
+    add = record.table("sums over two processes", "numbers", "integers µs", "gradients µs")
+    for size, integers, gradients in found:
+        add(size, 1e6 * integers, 1e6 * gradients)
+    # a sum over two sends two messages one after the other; a step looks for the largest number first
+    (_, sum_of_one, _), *_, (_, of_n, gradients), (most, slowest, _) = found
+    return sum_of_one / 2, 8 * most / (slowest - sum_of_one), gradients - of_n - sum_of_one
 
 
 def _reduce(args, n):
+    def median(call):
+        times = []
+        for _ in range(200):
+            start = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - start)
+        return float(np.median(times))
+
+    def step():
+        reduction.add(flat, 1.0)
+        reduction.sum(flat)
+
     found = []
     with XGBoost.joined(args) as joined:
         for size in (1, 1000, n, 10 * n):
-            array, times = np.ones(size, np.int64), []
-            for _ in range(200):
-                start = time.perf_counter()
-                joined.sum(array)
-                times.append(time.perf_counter() - start)
-            found.append((size, float(np.median(times))))
+            array, flat, reduction = np.ones(size, np.int64), np.ones(size, np.float32), Reduction([1, 1], joined)
+            found.append((size, median(lambda: joined.sum(array)), median(step)))  # noqa: B023
     return found
 
 
@@ -176,23 +194,23 @@ def widths(record):
     for log in range(10, 21, 2):
         n = 2**log
         hidden = kernels.ldl_n_parameters(n), n * -(-n // 100) + n, n * n + n
-        add(n, *(16e-6 * (count + 11 * n) for count in hidden))
+        add(n, *(16e-6 * (count + 10 * n + 10) for count in hidden))
 
 
-def model(record, latency, bandwidth, rate):
-    """Speed-up of a step: a ring sends 2·(W − 1)/W of the gradient and waits 2·log2 W times for the latency."""
-    add = record.table(
-        f"a model: times faster than one worker, {1e6 * latency:.0f} µs, {bandwidth / 1e9:.2g} GB/s, "
-        f"{1e6 / rate:.2g} µs a row of LDL (1024, 1024)",
-        "workers", "batch 2,048", "batch 16,384", "batch 131,072", "sync='epoch', 100 steps a turn",
-    )  # fmt: skip
-    n_bytes = 8 * (2 * kernels.ldl_n_parameters(1024) + 10250)
+def model(record, name, latency, bandwidth, conversion, rate):
+    """Speed-up of a step: two rings, the one for a number, the other sends 2·(W − 1)/W of the gradient.
+
+    Each is of 2·(W − 1) messages, one after the other.
+    """
+    columns = "workers", "batch 2,048", "batch 16,384", "batch 131,072", "sync='epoch', 100 steps a turn"
+    add = record.table(f"a model, {name}", *columns)
+    n_bytes = 8 * N_GRADIENTS
     for n in (2, 4, 16, 64, 256, 1024):
-        sent = 2 * latency * math.log2(n) + 2 * (n - 1) / n * n_bytes / bandwidth
+        sent = 4 * (n - 1) * latency + 2 * (n - 1) / n * n_bytes / bandwidth + conversion
         steps = [batch / rate / (batch / rate / n + sent) for batch in (2048, 16384, 131072)]
         turn = 100 * 200 / rate
-        # Dask's tasks: a millisecond each on the scheduler, and four arrays of the model's size to one worker
-        scheduled = 1e-3 * n + 4 * n_bytes / 2 * n / bandwidth
+        # Dask's tasks: a millisecond each on the scheduler, and four arrays of the model's size to one worker and back
+        scheduled = 1e-3 * n + 2 * 4 * n_bytes / 2 * n / bandwidth
         add(n, *steps, n * turn / (turn + scheduled))
 
 
@@ -204,8 +222,9 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000, help="that workers have in memory")
     parser.add_argument("--more", type=int, default=10_000_000, help="that are made for every epoch")
     parser.add_argument("--chunk", type=int, default=100_000)
-    parser.add_argument("--latency", type=float, default=50e-6, help="seconds, for the model")
+    parser.add_argument("--latency", type=float, default=25e-6, help="seconds of a message, for the model")
     parser.add_argument("--bandwidth", type=float, default=1.25e9, help="bytes a second, for the model")
+    parser.add_argument("--rate", type=float, default=1.5e5, help="rows a second on a thread, for the model")
     Record.argument(parser)
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -214,9 +233,16 @@ def main():
         accuracies(record, images(options.data), options.epochs, options.seeds)
     if options.rows:
         seconds_an_epoch(record, options.rows, options.more, options.chunk, 3)
-        reductions(record)
     widths(record)
-    model(record, options.latency, options.bandwidth, 1.5e5)
+    latency, bandwidth, conversion = reductions(record)
+    columns = "", "µs of a message", "GB/s", "µs of a step for conversions", "µs a row"
+    add = record.table("what the models take", *columns)
+    for name, *numbers in (
+        ("of this machine", latency, bandwidth),
+        ("of a network", options.latency, options.bandwidth),
+    ):
+        add(name, 1e6 * numbers[0], numbers[1] / 1e9, 1e6 * conversion, 1e6 / options.rate)
+        model(record, name, *numbers, conversion, options.rate)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ def kills(record, n):
                     process.kill()
                     if process.wait() == 0:
                         break
+                    _must(process.returncode, -signal.SIGKILL, f"{name}: what a process ended with")
                     done += 1
                     with contextlib.suppress(ValueError):
                         after = checkpoints._read(path)[1]["n_iter_"]
@@ -122,19 +123,22 @@ def interruptions(record, n):
     import numba
     from threadpoolctl import threadpool_info
 
+    lasts = {}
     before, complete = (numba.get_num_threads(), [pool["num_threads"] for pool in threadpool_info()]), []
     for i in range(n):
         kind = (LDLClassifier, RPPClassifier)[i % 2]
         model = kind((128,), max_iter=6, n_iter_no_change=99, random_state=0, n_jobs=1 + i // 2 % 2)
         if i < 2:
-            start = time.perf_counter()
             model.fit(X, y)
-            start = time.perf_counter()
-            model.fit(X, y)
-            lasts = time.perf_counter() - start
             complete.append(model)
+        which = i % 2, model.n_jobs
+        if which not in lasts:
+            model.fit(X, y)
+            start = time.perf_counter()
+            model.fit(X, y)
+            lasts[which] = time.perf_counter() - start
         fresh = kind(**model.get_params(deep=False))
-        signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 1.1 * lasts))
+        signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 1.1 * lasts[which]))
         try:
             with warnings.catch_warnings(record=True) as warned:
                 warnings.simplefilter("always")
