@@ -154,8 +154,10 @@ def others(record, n):
         for name, model in models(client).items():
             undisturbed, _ = fitted(model, X, y)
             for what, disturb in (
-                ("a worker that takes 0.3 s more for a partition", slow), ("a third worker is started after 0.2 s", one_more),
-                ("the cluster is started again after 0.2 s", restart), ("two fits at once", two),
+                ("a worker that takes 0.3 s more for a partition", slow),
+                ("a third worker is started after 0.2 s", one_more),
+                ("the cluster is started again after 0.2 s", restart),
+                ("two fits at once", two),
             ):  # fmt: skip
                 results = [result for _ in range(n) for result in disturb(client, model)]
                 equal = sum(must_be_equal(one, undisturbed, f"{name}, {what}") for one, _ in results)
@@ -209,7 +211,7 @@ def memory(record, n):
 
 
 #: What there is, and how many of each.
-FAULTS = {"kills": (kills, 50), "others": (others, 3), "memory": (memory, 1)}
+FAULTS = {"kills": (kills, 30), "others": (others, 2), "memory": (memory, 1)}
 
 
 def main():

@@ -182,7 +182,7 @@ class DaskNetwork:
             rows = sum(n for _, _, _, n in turn)
             progress = done / len(data), (done + rows) / len(data)
             calls = [
-                (twin, future, work.Turn(seed, epoch, span, progress, n_steps), *sources[part])
+                (twin, future, work.Turn(seed, epoch, span, progress, n_steps, len(turn)), *sources[part])
                 for part, span, _, _ in turn
             ]
             trained = cluster.compute(work.train, calls)

@@ -124,20 +124,25 @@ class Reduction:
 
     def _sums(self, arrays):
         """Of every array (parts here, n) the sums (n,) over all parts."""
-        largest = [float(np.abs(array).max(initial=0.0)) for array in arrays]
+        largest = [max(float(array.max(initial=0.0)), -float(array.min(initial=0.0))) for array in arrays]
         largest = self._joined.max(np.array([one if np.isfinite(one) else np.inf for one in largest]))
-        # so many numbers, each below 2^exponent, stay below 2^62 together
+        # so many numbers, each below 2^exponent, stay below 2^62 together; a power of two above 2^1000 is none
         room = 62 - (len(self.n_rows) - 1).bit_length()
-        shifts = [room - int(np.frexp(one)[1]) if np.isfinite(one) else 0 for one in largest]
-        whole = [
-            np.rint(np.ldexp(array if np.isfinite(one) else 0 * np.nan_to_num(array), shift, dtype=np.float64))
-            .astype(np.int64)
-            .sum(axis=0)
-            for array, shift, one in zip(arrays, shifts, largest, strict=True)
-        ]
+        scales = [2.0 ** min(room - int(np.frexp(one)[1]), 1000) if np.isfinite(one) else 0.0 for one in largest]
+        whole = [_whole(array, scale) for array, scale in zip(arrays, scales, strict=True)]
         added = self._joined.sum(np.concatenate(whole))
         parts = np.split(added, np.cumsum([len(one) for one in whole])[:-1])
+        # products with powers of two are exact
         return [
-            np.ldexp(part.astype(np.float64), -shift) if np.isfinite(one) else np.full(len(part), np.nan)
-            for part, shift, one in zip(parts, shifts, largest, strict=True)
+            part * (1 / scale) if scale else np.full(len(part), np.nan)
+            for part, scale in zip(parts, scales, strict=True)
         ]
+
+
+def _whole(array, scale):
+    """The sum over parts (parts, n) of what the nearest whole numbers of ``scale`` times the entries are."""
+    total, scaled = np.zeros(array.shape[1], np.int64), np.empty(array.shape[1])
+    for part in array if scale else ():
+        np.multiply(part, scale, out=scaled, dtype=np.float64)
+        total += np.rint(scaled, out=scaled).astype(np.int64)
+    return total

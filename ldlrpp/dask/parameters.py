@@ -21,7 +21,8 @@ DASK = {
         4, [_count()], "int",
         "How many copies of the network train at the same time, each on a partition of its own, before they are "
         "combined: more workers than that have nothing to do. The more, the fewer steps are taken one after the other "
-        "in an epoch. Results depend on it, and not on the number of workers.",
+        "in an epoch, at a learning rate that is √copies times as high. Results depend on it, and not on the number of "
+        "workers.",
     ),
     "sync_steps": Parameter(
         None, [_count(), None], "int or None, default=None",

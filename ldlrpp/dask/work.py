@@ -210,6 +210,8 @@ class Turn:
         Which share of the epoch is behind when it begins, and when it ends.
     n_steps : int
         Steps that copies take one after the other in the epoch, about.
+    n_copies : int
+        How many copies take the turn.
     """
 
     seed: int
@@ -217,16 +219,23 @@ class Turn:
     steps: tuple | None
     progress: tuple
     n_steps: int
+    n_copies: int
 
 
 class _PartOfSchedule:
-    """The learning rate of a schedule while a share of an epoch goes by."""
+    """The learning rate of a schedule while a share of an epoch goes by, for one of some copies.
 
-    def __init__(self, schedule, progress):
+    The mean of n copies that each take their own steps has come as far as one of them, by gradients whose noise is that
+    of n times the rows: each takes steps that are √n times as long. (After ten epochs of MNIST four copies have an
+    accuracy of 0.9766 without that, and of 0.9801 with it; one machine has 0.9812.)
+    """
+
+    def __init__(self, schedule, progress, n_copies):
         self._schedule, (self._first, self._last) = schedule, progress
+        self._factor = math.sqrt(n_copies)
 
     def rate(self, part_of_turn=0.0):
-        return self._schedule.rate(self._first + part_of_turn * (self._last - self._first))
+        return self._factor * self._schedule.rate(self._first + part_of_turn * (self._last - self._first))
 
     def end_epoch(self, n_samples):
         pass
@@ -253,7 +262,7 @@ def train(twin, state, turn, X, y, weights, rows, number):
         here = -(-len(data) // one.batch_size)
         one._average.reach *= max(1.0, turn.n_steps / here)
         data.targets = one._softened(data.targets)
-        one._schedule = _PartOfSchedule(one._schedule, turn.progress)
+        one._schedule = _PartOfSchedule(one._schedule, turn.progress, turn.n_copies)
         run = Run(one, kernels)
         loss = next(one._epochs(data, run))
         run.bring_parameters(one)
