@@ -90,13 +90,13 @@ def kills(record, n):
             fitted(model, X, y)
             undisturbed, lasts = fitted(model, X, y)
             equal, within, seconds = 0, 0, []
+            pid = None
             for i in range(n):
-                client.wait_for_workers(2, timeout=60)
-                pids = list(client.run(os.getpid).values())
-                killed = []
+                pids, killed = _pids(client, pid), []
+                pid = pids[i % 2]
                 timer = threading.Timer(
                     rng.uniform(0, lasts),
-                    lambda pid=pids[i % 2], killed=killed: (os.kill(pid, signal.SIGKILL), killed.append(True)),
+                    lambda pid=pid, killed=killed: (os.kill(pid, signal.SIGKILL), killed.append(True)),
                 )
                 timer.start()
                 again, took = fitted(model, X, y)
@@ -105,6 +105,18 @@ def kills(record, n):
                 equal += must_be_equal(again, undisturbed, f"{name}, kill {i}")
                 seconds.append(took)
             add(name, n, within, equal, lasts, float(np.median(seconds)), max(seconds))
+
+
+def _pids(client, dead):
+    """Of two workers, of which none is the one that is dead."""
+    while True:
+        client.wait_for_workers(2, timeout=60)
+        # who is gone may not be known to be
+        with contextlib.suppress(OSError):
+            found = list(client.run(os.getpid).values())
+            if len(found) == 2 and dead not in found:
+                return found
+        time.sleep(0.1)
 
 
 def _slow(block, address=None):

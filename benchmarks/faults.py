@@ -286,7 +286,8 @@ def fits_memory(record, n):
     ):
         rng = np.random.default_rng(0)
         X, y = rng.standard_normal((n_rows, 784), dtype=np.float32), np.arange(n_rows) % 10
-        model.set_params(batch_size=batch, max_iter=2, n_iter_no_change=9, random_state=0).fit(X[:batch], y[:batch])
+        model.set_params(batch_size=batch, max_iter=2, n_iter_no_change=9, random_state=0)
+        model.fit(X[: max(batch, 100)], y[: max(batch, 100)])
         tracemalloc.start()
         model.fit(X, y)
         peak = tracemalloc.get_traced_memory()[1]

@@ -79,14 +79,23 @@ class AfterAnEpoch:
 
 def killed_on_the_way(client, model, inputs):
     """A fit of which a worker is killed some time after the first epoch."""
-    pids = list(client.run(os.getpid).values())
-    timer = threading.Timer(0.1, os.kill, (pids[0], signal.SIGKILL))
+    pid, _ = client.run(os.getpid).values()
+    timer = threading.Timer(0.1, os.kill, (pid, signal.SIGKILL))
     callback = AfterAnEpoch(timer.start)
     disturbed = clone(model).set_callbacks(callback).fit(*inputs)
     assert callback.done
     assert not timer.is_alive(), "the fit ended before the worker did"
-    client.wait_for_workers(2, timeout=30)
+    until(lambda: is_replaced(client, pid))
     return disturbed
+
+
+def is_replaced(client, pid):
+    """Whether there are two workers, of which none is the one that was killed."""
+    try:
+        pids = client.run(os.getpid).values()
+    except OSError:  # who is gone may not be known to be
+        return False
+    return len(pids) == 2 and pid not in pids
 
 
 def test_a_worker_that_is_killed_costs_time_and_changes_nothing(client):

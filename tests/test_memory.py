@@ -1,5 +1,8 @@
 """What training and prediction take of memory, and give back."""
 
+import os
+import subprocess
+import sys
 import tracemalloc
 from contextlib import contextmanager
 from itertools import pairwise
@@ -113,3 +116,24 @@ def test_a_smaller_last_batch_works_in_the_memory_of_the_others(kind):
             epoch()
         peaks.append(taken.peak)
     assert peaks[1] < 1.05 * peaks[0]
+
+
+FAULTS = """
+import resource, warnings
+import numpy as np
+from ldlrpp import LDLClassifier
+warnings.simplefilter("ignore")
+X, y = np.random.default_rng(0).standard_normal((4000, 100), dtype=np.float32), np.arange(4000) % 3
+model = LDLClassifier((1024, 1024), batch_size=100, max_iter=2, n_jobs=1, random_state=0).fit(X, y)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+model.fit(X, y)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C library of Linux has that variable")
+def test_where_memory_is_given_back_at_once_kernels_keep_theirs():
+    # pages that the system has cleared: some hundred a batch, where tiles are new memory for each
+    environment = {**os.environ, "MALLOC_TRIM_THRESHOLD_": "65536"}
+    faults = int(subprocess.check_output([sys.executable, "-c", FAULTS], env=environment, text=True))
+    assert faults < 80 * 100

@@ -11,7 +11,7 @@ from distributed import Client, Future, default_client, get_worker, wait, worker
 from distributed.scheduler import KilledWorker
 
 from ldlrpp.estimators.undo import ClusterLost
-from ldlrpp.kernels.cpu import memory
+from ldlrpp.kernels.cpu import heap
 from ldlrpp.kernels.cpu.threads import kernel_threads
 
 _logger = logging.getLogger("ldlrpp")
@@ -80,7 +80,7 @@ def threads_of_worker(n_jobs):
         n_threads = get_worker().state.nthreads if n_jobs is None else n_jobs
     except ValueError:  # not in a task
         n_threads = n_jobs
-    with kernel_threads(n_threads), memory.keeping():
+    with kernel_threads(n_threads), heap.keeping():
         yield
 
 

@@ -26,7 +26,7 @@ from ldlrpp.estimators.run import Run
 from ldlrpp.estimators.saving import Saved
 from ldlrpp.estimators.undo import ClusterLost, DeviceLost, Diverged, all_or_nothing
 from ldlrpp.kernels import backend
-from ldlrpp.kernels.cpu import memory, threads
+from ldlrpp.kernels.cpu import heap, threads
 from ldlrpp.kernels.cpu.threads import kernel_threads
 from ldlrpp.network import SGD, Adam, Average, Data, Dense, Network, Schedule, epochs, fit_lbfgs
 
@@ -197,7 +197,7 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
     @contextmanager
     def _working(self, X):
         """Context of training on ``X``: gives the kernels that a `Run` trains with."""
-        with devices.working(self.device, X, needed=True) as kernels, kernel_threads(self.n_jobs), memory.keeping():
+        with devices.working(self.device, X, needed=True) as kernels, kernel_threads(self.n_jobs), heap.keeping():
             yield kernels
 
     def _train_further(self, X, y, sample_weight, classes, kernels):
