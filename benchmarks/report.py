@@ -1,9 +1,9 @@
 """Documents and pictures from measured figures: python benchmarks/report.py [--check]
 
 Scripts write JSON into ``benchmarks/results/<machine>/``, tables of named columns. What people write stands in
-``benchmarks/notes/``: README.md is written from ``README.md`` there, RESULTS.md from the other files in the order of
-their names, and the pictures of `pictures.py` are drawn into ``docs/``. In the notes a line
-``<!-- report: NAME ARGUMENTS -->`` becomes what the function of `sections.py` makes of the figures, and
+``benchmarks/notes/``: README.md is written from ``README.md`` there, docs/scaling.md from ``scaling.md``, RESULTS.md
+from the other files in the order of their names, and the pictures of `pictures.py` are drawn into ``docs/``. In the
+notes a line ``<!-- report: NAME ARGUMENTS -->`` becomes what the function of `sections.py` makes of the figures, and
 ``{{SCRIPT; TABLE; ROW; COLUMN; FORMAT}}`` a figure of the machine that README.md is about. With --check nothing is
 written, and the script fails if a document or a picture differs from what it would be.
 """
@@ -37,8 +37,8 @@ def written(text):
 def documents():
     """The text of every document that is written, by its file."""
     notes = {file.name: file.read_text(encoding="utf-8") for file in sorted((ROOT / "benchmarks/notes").glob("*.md"))}
-    readme = notes.pop("README.md")
-    texts = {"README.md": readme, "benchmarks/RESULTS.md": "\n\n".join(map(str.strip, notes.values())) + "\n"}
+    texts = {"README.md": notes.pop("README.md"), "docs/scaling.md": notes.pop("scaling.md")}
+    texts["benchmarks/RESULTS.md"] = "\n\n".join(map(str.strip, notes.values())) + "\n"
     return {ROOT / name: written(text) for name, text in texts.items()}
 
 

@@ -36,7 +36,7 @@ def copied(report, load, tmp_path, monkeypatch):
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     for folder in ("notes", "results"):
         shutil.copytree(ROOT / "benchmarks" / folder, tmp_path / "benchmarks" / folder)
-    for name in ("README.md", "benchmarks/RESULTS.md"):
+    for name in ("README.md", "benchmarks/RESULTS.md", "docs/scaling.md"):
         shutil.copy(ROOT / name, tmp_path / name)
     for module in (report, load("figures")):
         monkeypatch.setattr(module, "ROOT", tmp_path)
@@ -55,6 +55,7 @@ def test_documents_and_pictures_are_those_of_the_figures(report):
         ("loss", "LDL", "training loss", ["docs/loss-dark.png"]),
         ("accuracy", "mnist", "score", ["README.md", "benchmarks/RESULTS.md", "docs/pareto-light.png"]),
         ("ldl_cpu", "2^20 numbers", "/ sgemm", ["benchmarks/RESULTS.md"]),
+        ("dask_scaling", "accuracy on MNIST, 10 epochs", "accuracy", ["docs/scaling.md", "benchmarks/RESULTS.md"]),
     ],
 )
 def test_other_figures_are_seen(script, table, column, seen, copied, load, tmp_path, monkeypatch, capsys):
@@ -92,7 +93,7 @@ def test_a_figure_that_is_not_there_is_named(copied, tmp_path):
 
 
 def test_no_document_has_a_place_left_open():
-    for name in ("README.md", "benchmarks/RESULTS.md"):
+    for name in ("README.md", "benchmarks/RESULTS.md", "docs/scaling.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert "{{" not in text
         assert "<!-- report" not in text
