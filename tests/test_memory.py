@@ -112,9 +112,13 @@ def test_a_smaller_last_batch_works_in_the_memory_of_the_others(kind):
             next(epochs(network, SquaredError(), Adam(), rows, batch_size=256, rng=np.random.default_rng(0)))  # noqa: B023
 
         epoch()  # loads what is compiled for batches of these sizes
-        with memory_taken() as taken:
-            epoch()
-        peaks.append(taken.peak)
+        taken = []
+        for _ in range(3):
+            # what runs the tests may take some in its own threads
+            with memory_taken() as once:
+                epoch()
+            taken.append(once.peak)
+        peaks.append(min(taken))
     assert peaks[1] < 1.05 * peaks[0]
 
 
