@@ -10,7 +10,7 @@ from distributed import Future, Semaphore, get_worker, wait
 from distributed.comm import get_address_host
 
 from ldlrpp.dask import work
-from ldlrpp.dask.cluster import Forgotten, scheduler_there, threads_of_worker
+from ldlrpp.dask.cluster import PATIENCE, Forgotten, scheduler_there, threads_of_worker
 from ldlrpp.dask.collectives import Alone, Lost, Reduction, XGBoost
 from ldlrpp.estimators.borrowed import num_samples
 from ldlrpp.estimators.run import Run
@@ -51,11 +51,14 @@ def epoch(cluster, twin, ranks, state, n_rows, seed, epoch, collective):
             )
             for rank, (address, parts) in enumerate(ranks)
         ]  # fmt: skip
+        patience = PATIENCE
         while True:
             _wait(cluster, futures, set(addresses))
             # who has the state may die before it is here, and nobody else could compute it again
             with contextlib.suppress(TimeoutError, CancelledError):
-                return futures[0].result(timeout=_LOOK)
+                return futures[0].result(timeout=patience)
+            # or it is a large one
+            patience *= 2
 
 
 @contextmanager
