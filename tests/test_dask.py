@@ -29,6 +29,7 @@ from distributed import Semaphore
 from ldlrpp import LDLClassifier, MixedRegressor, RPPClassifier
 from ldlrpp.dask import DaskLDLClassifier, DaskLDLRegressor, DaskMixedRegressor, DaskRPPClassifier
 from ldlrpp.dask.base import planned
+from ldlrpp.dask.cluster import Cluster
 from ldlrpp.dask.collectives import Lost, Reduction, XGBoost
 from ldlrpp.estimators import checkpoint
 
@@ -152,6 +153,28 @@ def test_it_learns_with_several_partitions_in_turns(client):
     assert model.fit(*collections(X, y, rows=200)).score(X, y) > 0.93
     regressor = DaskLDLRegressor((64,), max_iter=25, batch_size=20, random_state=0, n_replicas=2, client=client)
     assert regressor.fit(*collections(X, target, rows=200)).score(X, target) > 0.93
+
+
+def test_copies_take_longer_steps(client):
+    X, y, _ = data(60)
+    options = {"solver": "sgd", "momentum": 0.0, "average": False, "alpha": 0.0, "learning_rate_init": 0.1}
+    model = DaskLDLClassifier(**{**COMMON, "max_iter": 1, "batch_size": 60}, **options, shuffle=False, client=client)
+    start = clone(model).set_params(learning_rate_init=1e-12).fit(*collections(X, y)).network_.flat
+    one = clone(model).fit(*collections(X, y)).network_.flat - start
+    four = clone(model).fit(*collections(np.tile(X, (4, 1)), np.tile(y, 4))).network_.flat - start
+    np.testing.assert_allclose(four, 2 * one, rtol=1e-3, atol=1e-5 * np.abs(one).max())
+
+
+def test_what_is_of_the_client_is_sent_once(client, monkeypatch):
+    X, y, _ = data()
+    place, placed = Cluster.place, []
+    monkeypatch.setattr(Cluster, "place", lambda self, value: placed.append(value) or place(self, value))
+    counts = []
+    for max_iter in (2, 5):
+        placed.clear()
+        DaskLDLClassifier(**{**COMMON, "max_iter": max_iter}, early_stopping=True, client=client).fit(X, y)
+        counts.append(sum(getattr(value, "shape", ())[1:] == (12,) for value in placed))
+    assert counts[0] == counts[1] > 0
 
 
 def test_arrays_of_this_process(client):

@@ -30,6 +30,7 @@ class Forgotten(Exception):
 @contextmanager
 def connected(client):
     """Context of a `Cluster`: of a client, of the current one where that is None, or of one that lasts as long."""
+    # what waits for futures asks the current client
     with _client(client) as client, client.as_current():
         yield Cluster(client)
 
@@ -37,7 +38,6 @@ def connected(client):
 @contextmanager
 def _client(client):
     if client is not None:
-        # what waits for futures asks the current client
         if getattr(client, "asynchronous", False):
             raise ValueError("client must not be an asynchronous one: a fit waits for its epochs")
         yield client
