@@ -5,7 +5,6 @@ are started again, two fits at once; and rows of four times a worker's memory. A
 the undisturbed one, bit for bit, ends the script with an error.
 """
 
-import argparse
 import contextlib
 import os
 import resource
@@ -20,7 +19,7 @@ import dask
 import dask.array as da
 import numpy as np
 from distributed import Client, LocalCluster, get_worker
-from record import Record
+from record import run_parts
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -227,16 +226,8 @@ FAULTS = {"kills": (kills, 30), "others": (others, 2), "memory": (memory, 1)}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", choices=list(FAULTS), default=list(FAULTS))
-    parser.add_argument("--part", type=float, default=1.0, help="of the counts, a part")
-    Record.argument(parser)
-    options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    record = Record(options)
-    for name in options.only:
-        function, n = FAULTS[name]
-        function(record, max(1, round(options.part * n)))
+    run_parts(FAULTS, __doc__)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ once under every layer of threads, memory after many fits and predictions. A cou
 ends the script with an error.
 """
 
-import argparse
 import contextlib
 import os
 import resource
@@ -21,7 +20,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from record import Record
+from record import run_parts
 from sklearn.exceptions import ConvergenceWarning
 
 from ldlrpp import LDLClassifier, MixedClassifier, RPPClassifier
@@ -361,17 +360,9 @@ FAULTS = {
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="*", choices=list(FAULTS), default=list(FAULTS))
-    parser.add_argument("--part", type=float, default=1.0, help="of the counts, a part")
-    Record.argument(parser)
-    options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     signal.signal(signal.SIGALRM, signal.default_int_handler)
-    record = Record(options)
-    for name in options.only:
-        function, n = FAULTS[name]
-        function(record, max(1, round(options.part * n)))
+    run_parts(FAULTS, __doc__)
 
 
 if __name__ == "__main__":

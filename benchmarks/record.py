@@ -1,5 +1,6 @@
 """What the scripts measure, as tables: printed row by row, and kept as JSON, which report.py makes documents from."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -41,6 +42,19 @@ class Record:
             for name, table in self.tables.items()
         ]
         return f'{{\n "about": {_json(self.about)},\n "tables": {{\n' + ",\n".join(tables) + "\n }\n}"
+
+
+def run_parts(parts, document):
+    """Run those parts of a script that its arguments name: a dict of functions and of how often each does its thing."""
+    parser = argparse.ArgumentParser(description=document.splitlines()[0])
+    parser.add_argument("--only", nargs="*", choices=list(parts), default=list(parts))
+    parser.add_argument("--part", type=float, default=1.0, help="of the counts, a part")
+    Record.argument(parser)
+    options = parser.parse_args()
+    record = Record(options)
+    for name in options.only:
+        function, n = parts[name]
+        function(record, max(1, round(options.part * n)))
 
 
 def _json(value):

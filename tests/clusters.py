@@ -10,6 +10,22 @@ from distributed import Client, LocalCluster
 COMMON = {"hidden_layer_sizes": (16,), "max_iter": 3, "batch_size": 20, "random_state": 0}
 
 
+class Callback:
+    """One of scikit-learn's that does nothing."""
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **kwargs):
+        pass
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        pass
+
+
 @contextlib.contextmanager
 def processes(n_workers=2, **options):
     """A client of a cluster of processes, whose workers may be killed again and again."""

@@ -23,7 +23,7 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 
 import dask.array as da
-from clusters import COMMON, alone, assert_same_model, collections, data, processes
+from clusters import COMMON, Callback, alone, assert_same_model, collections, data
 from distributed import Semaphore
 
 from ldlrpp import LDLClassifier, MixedRegressor, RPPClassifier
@@ -34,17 +34,6 @@ from ldlrpp.dask.collectives import Lost, Reduction, XGBoost
 from ldlrpp.estimators import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-@pytest.fixture(scope="module")
-def client():
-    with processes() as client:
-        yield client
-
-
-@pytest.fixture
-def collective():
-    pytest.importorskip("xgboost", reason="the collective is that of xgboost-cpu, which is not installed")
 
 
 def test_the_package_does_not_import_dask():
@@ -311,20 +300,11 @@ def test_partitions_of_different_lengths_are_refused(options):
         DaskLDLClassifier(**COMMON, **options, client=one).fit(frame, labels)
 
 
-class Locked:
+class Locked(Callback):
     """A callback that no other process can have."""
 
     def __init__(self):
         self.lock, self.n = threading.Lock(), 0
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context, **kwargs):
-        pass
 
     def on_fit_task_end(self, estimator, context, **kwargs):
         self.n += context.task_name == "epoch"

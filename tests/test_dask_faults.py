@@ -1,5 +1,6 @@
 """What happens to a fit on a cluster when parts of it are lost, come late or are shared."""
 
+import gc
 import os
 import pickle
 import signal
@@ -16,7 +17,7 @@ from sklearn.base import clone
 pytest.importorskip("distributed", reason="the extra dask is not installed")
 
 import dask
-from clusters import COMMON, assert_same_model, collections, data, processes
+from clusters import COMMON, Callback, assert_same_model, collections, data
 from distributed import Client, get_worker
 
 from ldlrpp.dask import DaskLDLClassifier, cluster, work
@@ -26,16 +27,10 @@ from ldlrpp.dask.collectives import XGBoost
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-@pytest.fixture(scope="module")
-def client():
-    with processes() as client:
-        yield client
-
-
 @pytest.fixture(params=["epoch", "step"])
 def sync(request):
     if request.param == "step":
-        pytest.importorskip("xgboost", reason="the collective is that of xgboost-cpu, which is not installed")
+        request.getfixturevalue("collective")
     return request.param
 
 
@@ -53,20 +48,11 @@ def until(true, seconds=60):
         time.sleep(0.005)
 
 
-class AfterAnEpoch:
+class AfterAnEpoch(Callback):
     """A callback that does something once, after the first epoch, and stops training when it is told to."""
 
     def __init__(self, act, stops=lambda estimator: False):
         self.act, self.stops, self.done = act, stops, False
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context, **kwargs):
-        pass
 
     def on_fit_task_end(self, estimator, context, **kwargs):
         if context.task_name != "epoch":
@@ -111,8 +97,8 @@ class Impatient(XGBoost):
     timeout = 5
 
 
+@pytest.mark.usefixtures("collective")
 def test_a_worker_that_is_killed_among_steps_has_the_epoch_taken_again(client):
-    pytest.importorskip("xgboost", reason="the collective is that of xgboost-cpu, which is not installed")
     X, y, _ = data(12_000)
     model = DaskLDLClassifier(**COMMON, sync="step", collective=Impatient, client=client)
     inputs = collections(X, y, rows=3000)
@@ -208,12 +194,14 @@ def test_a_client_that_goes_away_leaves_nothing(client, sync):
     process.stdin.write(pickle.dumps((model, X, y)))
     process.stdin.close()
     process.stdout.readline()
-    until(lambda: client.run_on_scheduler(n_tasks))
+    gc.collect()  # of what failed before
+    before = client.run_on_scheduler(n_tasks)
+    until(lambda: client.run_on_scheduler(n_tasks) > before)
     time.sleep(0.2)
     process.kill()
     process.wait()
     process.stdout.close()
-    until(lambda: not client.run_on_scheduler(n_tasks))
+    until(lambda: client.run_on_scheduler(n_tasks) <= before)
     assert clone(model).set_params(client=client).fit(*collections(X, y)).n_iter_ == 3
 
 
