@@ -166,6 +166,13 @@ def test_what_is_of_the_client_is_sent_once(client, monkeypatch):
     assert counts[0] == counts[1] > 0
 
 
+def test_counts_may_be_small_integers_of_numpy(client):
+    X, y, _ = data()
+    model = DaskLDLClassifier(**COMMON, n_replicas=2, sync_steps=1, client=client)
+    small = clone(model).set_params(batch_size=np.int8(20), n_replicas=np.int8(2), sync_steps=np.int8(1))
+    assert_same_model(small.fit(*collections(X, y, rows=150)), model.fit(*collections(X, y, rows=150)))
+
+
 def test_arrays_of_this_process(client):
     X, y, _ = data()
     order = np.argsort(y)

@@ -174,8 +174,10 @@ class DaskNetwork:
         A turn is waited for before the next, so that no more partitions are made than are trained on. Its tasks follow
         from the state that the epoch began with, which is part of the first: whatever is lost, Dask makes it again.
         """
-        wanted = 200 if self.batch_size == "auto" else self.batch_size
-        turns = planned(data.n_rows, wanted, self.n_replicas, self.sync_steps, seed if self.shuffle else None, epoch)
+        wanted = 200 if self.batch_size == "auto" else int(self.batch_size)
+        sync_steps = None if self.sync_steps is None else int(self.sync_steps)
+        seed_of_turns = seed if self.shuffle else None
+        turns = planned(data.n_rows, wanted, int(self.n_replicas), sync_steps, seed_of_turns, epoch)
         n_steps = sum(max(steps for _, _, steps, _ in turn) for turn in turns)
         future, done = cluster.place(state), 0
         for turn in turns:

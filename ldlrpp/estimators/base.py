@@ -357,7 +357,8 @@ class BaseNetworkEstimator(Saved, Inspection, DocumentationLink, CallbackSupport
 
     def _batch_rows(self, network, n_samples):
         """Rows that training takes at a time."""
-        wanted = 200 if self.batch_size == "auto" else self.batch_size
+        # an int8, which counts as an integer, would overflow
+        wanted = 200 if self.batch_size == "auto" else int(self.batch_size)
         return min(network.chunk_rows(backward=True) if self.solver == "lbfgs" else wanted, n_samples)
 
     def _epochs(self, data, run, reduce=None):

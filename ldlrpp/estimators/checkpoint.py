@@ -125,7 +125,7 @@ class Checkpoint:
 
     def end_epoch(self, estimator, run, finished=False, always=False):
         """Write the file, after every ``checkpoint_interval`` epochs and, ``always``, in the end."""
-        if self.path is None or not (always or estimator.n_iter_ % estimator.checkpoint_interval == 0):
+        if self.path is None or not (always or estimator.n_iter_ % int(estimator.checkpoint_interval) == 0):
             return
         arrays = {"parameters": estimator.network_.flat}
         state = {
