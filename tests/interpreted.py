@@ -1,4 +1,4 @@
-"""Kernels as plain Python, every line and every bound of it: python -m interpreted [--cases 100], from this folder.
+"""Kernels as plain Python, every line and every bound of it: python tests/interpreted.py [--cases 100]
 
 Without Numba's JIT its loops run as they stand, and what is LLVM's is here in NumPy: vectors are arrays, functions are
 called by name, BLAS is a product. A vector that lies across the end of an array, which no compiled code sees, is an
@@ -228,11 +228,6 @@ def replace():
                 if isinstance(value, kind):
                     setattr(module, key, replaced[id(value)])
     addresses.ByAddress.address = address
-
-
-def pytest_configure(config):
-    replace()
-    np.seterr(over="ignore")  # numbers of 64 bits wrap around
 
 
 def main():

@@ -280,6 +280,11 @@ def test_random_states_are_known_by_their_state(tmp_path):
             clone(model).set_params(random_state=np.random.RandomState(4)).fit(X, DIGITS)
 
 
+def test_a_folder_is_no_checkpoint(tmp_path):
+    with pytest.raises(ValueError, match=r"checkpoint=.* cannot be read: "):
+        LDLClassifier((16,), checkpoint=tmp_path).fit(X, DIGITS)
+
+
 def test_counts_may_be_small_integers_of_numpy(tmp_path):
     model = LDLClassifier((16,), max_iter=130, n_iter_no_change=200, random_state=0, checkpoint=tmp_path / "training")
     model.set_params(batch_size=np.int8(100), checkpoint_interval=np.int8(50)).fit(X, DIGITS)

@@ -107,6 +107,8 @@ def test_a_checkpoint_of_a_fit_on_the_cluster(client, tmp_path, monkeypatch):
     assert_same_model(resumed, clone(model).set_params(checkpoint=None).fit(*collections(X, y)))
     with pytest.raises(ValueError, match="training with other data"):
         clone(model).fit(*collections(2 * X, y))
+    with pytest.raises(ValueError, match="the machine was the processor, is workers with device='auto'"):
+        clone(model).set_params(device="auto").fit(*collections(X, y))
 
 
 # --- Several partitions ----------------------------------------------------------------------------------------------
