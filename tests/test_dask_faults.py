@@ -1,6 +1,5 @@
 """What happens to a fit on a cluster when parts of it are lost, come late or are shared."""
 
-import gc
 import os
 import pickle
 import signal
@@ -180,8 +179,8 @@ with Client(sys.argv[1]) as client:
 """
 
 
-def n_tasks(dask_scheduler):
-    return sum(str(key).startswith("ldlrpp") for key in dask_scheduler.tasks)
+def tasks(dask_scheduler):
+    return {key for key in map(str, dask_scheduler.tasks) if key.startswith("ldlrpp")}
 
 
 def test_a_client_that_goes_away_leaves_nothing(client, sync):
@@ -190,18 +189,18 @@ def test_a_client_that_goes_away_leaves_nothing(client, sync):
     command = [sys.executable, "-c", GONE, client.scheduler.address]
     # the time that steps of other clients wait for one that is gone is for that one to say
     environment = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__LOCKS__LEASE_TIMEOUT": "4s"}
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-    process.stdin.write(pickle.dumps((model, X, y)))
-    process.stdin.close()
-    process.stdout.readline()
-    gc.collect()  # of what failed before
-    before = client.run_on_scheduler(n_tasks)
-    until(lambda: client.run_on_scheduler(n_tasks) > before)
-    time.sleep(0.2)
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    until(lambda: client.run_on_scheduler(n_tasks) <= before)
+    # tasks of fits before this one may go at any time: by their names, for no two have the same
+    before = client.run_on_scheduler(tasks)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+        try:
+            process.stdin.write(pickle.dumps((model, X, y)))
+            process.stdin.close()
+            process.stdout.readline()
+            until(lambda: client.run_on_scheduler(tasks) - before)
+            time.sleep(0.2)
+        finally:
+            process.kill()
+    until(lambda: not client.run_on_scheduler(tasks) - before)
     assert clone(model).set_params(client=client).fit(*collections(X, y)).n_iter_ == 3
 
 
