@@ -1,5 +1,6 @@
 """What happens to a fit on a cluster when parts of it are lost, come late or are shared."""
 
+import contextlib
 import os
 import pickle
 import signal
@@ -17,7 +18,7 @@ pytest.importorskip("distributed", reason="the extra dask is not installed")
 
 import dask
 from clusters import COMMON, Callback, assert_same_model, collections, data
-from distributed import Client, get_worker
+from distributed import Client, Status, get_worker
 
 from ldlrpp.dask import DaskLDLClassifier, cluster, work
 from ldlrpp.dask.cluster import Cluster, Forgotten
@@ -231,6 +232,57 @@ def test_a_scheduler_that_goes_away_is_an_error_and_finished_epochs_are_kept(syn
             process.wait()
 
 
+def set_status(status, dask_worker):
+    # as Dask's watch over memory does; here there is none
+    dask_worker.status = Status[status]
+
+
+@pytest.mark.parametrize("n_paused", [1, 2])
+def test_workers_whose_memory_is_full(client, sync, n_paused, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 2.0)
+    X, y, _ = data()
+    model, paused = DaskLDLClassifier(**COMMON, sync=sync, client=client), sorted(client.nthreads())[:n_paused]
+    callback = AfterAnEpoch(lambda: client.run(set_status, "paused", workers=paused))
+    disturbed, n_epochs = clone(model).set_callbacks(callback), 3
+    try:
+        if n_paused == 1:
+            disturbed.fit(*collections(X, y))
+        else:
+            n_epochs = 1
+            with pytest.raises(RuntimeError, match=r"paused by Dask for 2 seconds.*The estimator keeps the weights"):
+                disturbed.fit(*collections(X, y))
+    finally:
+        client.run(set_status, "running", workers=paused)
+    assert_same_model(disturbed, model.set_params(max_iter=n_epochs).fit(*collections(X, y)))
+
+
+def paused_within(block, flag):
+    """A block, whose first task after there is such a file has the memory of its worker full."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(flag)
+        worker = get_worker()
+        worker.loop.add_callback(setattr, worker, "status", Status.paused)
+        time.sleep(0.2)
+    return block
+
+
+def test_tasks_that_a_worker_has_when_its_memory_is_full(client, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(cluster, "PATIENCE", 2.0)
+    X, y, _ = data(600)
+    lazy_X, lazy_y = collections(X, y, rows=30)
+    model = DaskLDLClassifier(**COMMON, n_replicas=20, client=client)
+    undisturbed = clone(model).fit(lazy_X, lazy_y)
+    flag = tmp_path / "full"
+    lazy_X = lazy_X.map_blocks(paused_within, flag=flag, dtype=X.dtype)
+    try:
+        with caplog.at_level("INFO", "ldlrpp"):
+            disturbed = clone(model).set_callbacks(AfterAnEpoch(flag.touch)).fit(lazy_X, lazy_y)
+    finally:
+        client.run(set_status, "running")
+    assert caplog.text.count("Workers were paused by Dask for 2 seconds") == 1
+    assert_same_model(disturbed, undisturbed)
+
+
 LARGE = """
 import resource, sys
 import dask.array as da
@@ -242,7 +294,8 @@ def most():
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 if __name__ == "__main__":
-    limit = 500 * 2**20
+    # Python and the packages alone are 420 MB of a worker, and Dask pauses one at 80% of this
+    limit = 640 * 2**20
     with processes(memory_limit=limit) as client:
         X = da.random.default_rng(0).standard_normal((4 * limit // 400, 100), dtype=np.float32, chunks=(50_000, 100))
         y = X.map_blocks(lambda block: block[:, 0] > block[:, 1], dtype=bool, drop_axis=1)

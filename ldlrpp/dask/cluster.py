@@ -2,9 +2,10 @@
 
 import logging
 import os
+import time
 import uuid
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import dask
 from distributed import Client, Future, default_client, get_worker, wait, worker_client
@@ -25,6 +26,25 @@ _LOOK = 2.0
 
 class Forgotten(Exception):
     """The cluster knows nothing any more of what it was asked for, as after a restart."""
+
+
+class Patience:
+    """How long nobody has worked on futures that are waited for; after `PATIENCE` seconds nobody wants them any more.
+
+    Or who works on the same later would wait for those who had them.
+    """
+
+    def __init__(self, client, futures):
+        self._client, self._futures, self._since = client, futures, None
+
+    def look(self, error):
+        """Give the error that it would be, None if somebody may be at work."""
+        now = time.monotonic()
+        self._since = now if error is None or self._since is None else self._since
+        if now - self._since >= PATIENCE:
+            with suppress(OSError, RuntimeError, ValueError):  # of connections and clients that are closed
+                self._client.cancel(self._futures)
+            raise error
 
 
 @contextmanager
@@ -122,29 +142,28 @@ class Cluster:
             futures = iter(self.client.compute(lazy, **options))
         return tuple(next(futures) if dask.is_dask_collection(value) else value for value in values)
 
-    def addresses(self):
-        """The workers that there are, one at least."""
+    def addresses(self, *, running=False):
+        """The workers that there are, or those that get tasks, one at least."""
         with scheduler_there():
-            found = set(self.client.nthreads())
+            found = set(self._running() if running else self.client.nthreads())
         if not found:
-            raise Forgotten("there is no worker")
+            raise Forgotten("there is no worker that takes tasks" if running else "there is no worker")
         return found
+
+    def _running(self):
+        return self.client.sync(self.client.scheduler.ncores_running).keys()
 
     def wait(self, futures):
         """Wait for futures; `Forgotten` if the cluster forgot them, `ClusterLost` if nobody works on them."""
-        waited = 0.0
+        patience = Patience(self.client, futures)
         while True:
             try:
                 wait(futures, timeout=_LOOK)
                 return
             except TimeoutError:
-                waited = 0.0 if self._is_alive() else waited + _LOOK
+                patience.look(self._idle())
             except CancelledError as error:
                 raise Forgotten(str(error)) from error
-            if waited >= PATIENCE:
-                raise ClusterLost(
-                    f"No worker was there for {PATIENCE:g} seconds: the cluster must have one, and its scheduler run."
-                )
 
     def results(self, futures):
         """What tasks return; their errors are raised here."""
@@ -182,17 +201,47 @@ class Cluster:
             self._wait_for_workers()
         raise ClusterLost(f"The cluster forgot what was under way {_ATTEMPTS} times ({lost}).") from lost
 
-    def _is_alive(self):
+    def paused(self, addresses=None):
+        """An error if workers are paused that are waited for: those of the addresses, or whoever may have a task.
+
+        Dask gives no task to a worker whose memory is full, but leaves those with it that it has not begun.
+        """
+        running = self._running()
+        waiting = self.client.nthreads().keys() - running
+        if not waiting:
+            return None
+        workers = self.client.sync(self.client.scheduler.identity)["workers"]
+        at_work = {address for address, worker in workers.items() if _is_at_work(worker)}
+        if at_work if addresses is None else not (waiting - at_work) & addresses:
+            return None
+        error = Forgotten if running else ClusterLost
+        return error(
+            f"Workers were paused by Dask for {PATIENCE:g} seconds, because their memory is too full for another task: "
+            "the limit of a worker's memory must leave room for Python and its packages, the network, a partition and "
+            "a batch."
+        )
+
+    def _idle(self):
+        """An error if nobody works, None if somebody may."""
         try:
-            return self.client.status == "running" and bool(self.client.nthreads())
+            if self.client.status == "running" and self.client.nthreads():
+                return self.paused()
         except (OSError, RuntimeError, ValueError):  # of connections and clients that are closed
-            return False
+            pass
+        return ClusterLost(
+            f"No worker was there for {PATIENCE:g} seconds: the cluster must have one, and its scheduler run."
+        )
 
     def _wait_for_workers(self):
         try:
             self.client.wait_for_workers(1, timeout=PATIENCE)
         except (TimeoutError, OSError, RuntimeError, ValueError) as error:
             raise ClusterLost(f"No worker came back within {PATIENCE:g} seconds.") from error
+
+
+def _is_at_work(worker):
+    counts = worker["metrics"].get("task_counts", {})
+    return any(counts.get(state) for state in ("executing", "long-running", "flight"))
 
 
 def _given(value):

@@ -10,7 +10,7 @@ from distributed import Future, Semaphore, get_worker, wait
 from distributed.comm import get_address_host
 
 from ldlrpp.dask import work
-from ldlrpp.dask.cluster import PATIENCE, Forgotten, scheduler_there, threads_of_worker
+from ldlrpp.dask.cluster import PATIENCE, Forgotten, Patience, scheduler_there, threads_of_worker
 from ldlrpp.dask.collectives import Alone, Lost, Reduction, XGBoost
 from ldlrpp.estimators.borrowed import num_samples
 from ldlrpp.estimators.run import Run
@@ -22,7 +22,7 @@ _LOOK = 1.0
 
 def placed(cluster, sources):
     """Where partitions are trained on: for every worker its address and its parts, in order and all there."""
-    workers = sorted(cluster.addresses())
+    workers = sorted(cluster.addresses(running=True))
     shares = np.array_split(np.arange(len(sources)), min(len(workers), len(sources)))
     ranks = []
     for address, share in zip(workers, shares, strict=False):
@@ -78,10 +78,14 @@ def _alone(client):
 
 def _wait(cluster, futures, addresses):
     """Wait for tasks of which none can do without the others."""
+    patience = Patience(cluster.client, futures)
     while not all(future.status == "finished" for future in futures):
         with contextlib.suppress(TimeoutError, CancelledError):
             wait(futures, timeout=_LOOK)
         gone = not addresses <= cluster.addresses()
+        with scheduler_there():
+            paused = cluster.paused(addresses)
+        patience.look(paused)
         if not gone and _fails(futures):
             # a worker's end is seen by its neighbours first
             time.sleep(_LOOK)
