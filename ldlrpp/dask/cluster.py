@@ -207,12 +207,12 @@ class Cluster:
         Dask gives no task to a worker whose memory is full, but leaves those with it that it has not begun.
         """
         running = self._running()
-        waiting = self.client.nthreads().keys() - running
-        if not waiting:
+        if not self.client.nthreads().keys() - running:
             return None
         workers = self.client.sync(self.client.scheduler.identity)["workers"]
         at_work = {address for address, worker in workers.items() if _is_at_work(worker)}
-        if at_work if addresses is None else not (waiting - at_work) & addresses:
+        paused = {address for address, worker in workers.items() if worker["status"] == "paused"} - at_work
+        if not (paused & addresses if addresses is not None else paused and not at_work):
             return None
         error = Forgotten if running else ClusterLost
         return error(
@@ -240,8 +240,9 @@ class Cluster:
 
 
 def _is_at_work(worker):
+    # not a task that has given up its place, as one in which a fit waits for others has
     counts = worker["metrics"].get("task_counts", {})
-    return any(counts.get(state) for state in ("executing", "long-running", "flight"))
+    return any(counts.get(state) for state in ("executing", "flight"))
 
 
 def _given(value):
