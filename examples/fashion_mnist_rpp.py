@@ -118,8 +118,8 @@ def reachable(url, seconds=4):
     def ask():
         try:
             urllib.request.urlopen(url, timeout=seconds).close()
-        except urllib.error.HTTPError:
-            pass  # an answer all the same
+        except urllib.error.HTTPError as error:
+            error.close()  # an answer all the same
         except (OSError, http.client.HTTPException):
             return
         answered.set()

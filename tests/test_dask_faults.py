@@ -297,7 +297,7 @@ if __name__ == "__main__":
     # Python and the packages alone are 420 MB of a worker, and Dask pauses one at 80% of this
     limit = 640 * 2**20
     with processes(memory_limit=limit) as client:
-        X = da.random.default_rng(0).standard_normal((4 * limit // 400, 100), dtype=np.float32, chunks=(50_000, 100))
+        X = da.random.default_rng(0).standard_normal((limit // 100 + 1, 100), dtype=np.float32, chunks=(50_000, 100))
         y = X.map_blocks(lambda block: block[:, 0] > block[:, 1], dtype=bool, drop_axis=1)
         model = DaskLDLClassifier(**{**COMMON, "batch_size": 1000, "max_iter": 1}, client=client)
         workers = set(client.nthreads())

@@ -67,6 +67,9 @@ def run(tmp_path, what, layer):
     script = tmp_path / "work.py"
     script.write_text(WORK)
     environment = {**os.environ, "NUMBA_THREADING_LAYER": layer}
+    if sys.platform == "linux" and what == "multiprocessing":
+        # from Python 3.14 on the default is another
+        environment["JOBLIB_START_METHOD"] = "fork"
     done = subprocess.run(
         [sys.executable, str(script), what], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
