@@ -256,13 +256,14 @@ def test_workers_whose_memory_is_full(client, sync, n_paused, monkeypatch):
     assert_same_model(disturbed, model.set_params(max_iter=n_epochs).fit(*collections(X, y)))
 
 
-def paused_within(block, flag):
-    """A block, whose first task after there is such a file has the memory of its worker full."""
+def paused_within(block, flag, seconds=0.2, after=Status.paused):
+    """A block, whose first task after there is such a file has the memory of its worker full, for so many seconds."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(flag)
         worker = get_worker()
         worker.loop.add_callback(setattr, worker, "status", Status.paused)
-        time.sleep(0.2)
+        time.sleep(seconds)
+        worker.loop.add_callback(setattr, worker, "status", after)
     return block
 
 
@@ -280,6 +281,20 @@ def test_tasks_that_a_worker_has_when_its_memory_is_full(client, tmp_path, monke
     finally:
         client.run(set_status, "running")
     assert caplog.text.count("Workers were paused by Dask for 2 seconds") == 1
+    assert_same_model(disturbed, undisturbed)
+
+
+def test_a_long_task_whose_worker_has_its_memory_full_is_waited_for(client, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(cluster, "PATIENCE", 2.0)
+    X, y, _ = data()
+    lazy_X, lazy_y = collections(X, y, rows=300)
+    model, flag = DaskLDLClassifier(**COMMON, client=client), tmp_path / "full"
+    undisturbed = clone(model).fit(lazy_X, lazy_y)
+    lazy_X = lazy_X.map_blocks(paused_within, flag=flag, seconds=5, after=Status.running, dtype=X.dtype)
+    with caplog.at_level("INFO", "ldlrpp"):
+        disturbed = clone(model).set_callbacks(AfterAnEpoch(flag.touch)).fit(lazy_X, lazy_y)
+    assert not flag.exists()
+    assert "paused" not in caplog.text
     assert_same_model(disturbed, undisturbed)
 
 
